@@ -1,0 +1,1 @@
+"""What survives the kernel: partial files, the state file, the vault, digests and names."""

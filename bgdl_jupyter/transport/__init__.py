@@ -1,0 +1,1 @@
+"""Fetches bytes: one module a protocol, behind the small interface of `base`."""
