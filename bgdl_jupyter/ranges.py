@@ -95,9 +95,8 @@ class RangeSet:
         low = bisect_left(ranges, start, key=lambda each: each.stop)
         high = bisect_right(ranges, stop, key=lambda each: each.start)
         touched = ranges[low:high]
-        joined = (
-            ByteRange(min(start, touched[0].start), max(stop, touched[-1].stop)) if touched else ByteRange(start, stop)
-        )
+        if touched:
+            start, stop = min(start, touched[0].start), max(stop, touched[-1].stop)
         return RangeSet((*ranges[:low], ByteRange(start, stop), *ranges[high:]))
 
     def contiguous_from(self, position: int) -> int:
