@@ -1,0 +1,1 @@
+"""Decides what runs and runs it, on whatever loop it is given; neither Jupyter nor traitlets."""
