@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,15 @@ from tests.counterparts import require
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "bgdl_jupyter"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 MAX_LINES = 400
 VENDORED = {"yarn.lock"}
 """Files that a tool writes; the rules of our own words do not hold for them, those about hosts do."""
+
+DEVELOPERS = {"test", "docs", "bench"}
+"""The extras that users do not install."""
+BROUGHT_BY_THE_CALLER = {"pandas", "pooch"}
+"""Whoever asks for a data frame or hands us to pooch has them."""
 
 # Joined here, so that this file does not contain what it looks for.
 REGISTRIES = [
@@ -124,7 +132,7 @@ def test_the_import_contracts_are_kept():
 @pytest.fixture
 def sketch(tmp_path):
     """Return a copy of the package's rooms with empty modules, under our contracts."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    contracts = PYPROJECT["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     rooms = [room for layer in layers for room in re.split(r"[ |:]+", layer)]
     package = tmp_path / "bgdl_jupyter"
@@ -207,6 +215,35 @@ def test_the_map_shows_only_what_exists():
     places = re.findall(r"^\| `([^`]+)` \|", README, re.MULTILINE)
     assert places
     assert [place for place in places if not (ROOT / place).exists()] == []
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Return the top-level names of what the module imports, lazily too."""
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return {name.partition(".")[0] for name in names}
+
+
+def test_everything_the_package_imports_is_declared():
+    """What a developer happens to have installed, a user may not."""
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    requirements = PYPROJECT["project"]["dependencies"] + [
+        requirement for extra in extras.keys() - DEVELOPERS for requirement in extras[extra]
+    ]
+    declared = {normalized(re.split(r"[<>=!~\[; ]", requirement, maxsplit=1)[0]) for requirement in requirements}
+    distributions = packages_distributions()
+    imported = {name for path in package_modules() for name in imported_modules(path)}
+    foreign = imported - sys.stdlib_module_names - BROUGHT_BY_THE_CALLER - {"bgdl_jupyter"}
+    undeclared = {
+        name for name in foreign if not declared & {normalized(each) for each in distributions.get(name, [name])}
+    }
+    assert undeclared == set()
+
+
+def normalized(distribution: str) -> str:
+    """Return the name of a distribution in the form in which two names are compared."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def test_every_exception_of_the_linter_has_its_reason():
