@@ -131,11 +131,6 @@ def set_header(name: str, *values: str, on: On = None) -> Fault:
     return _answer(f"set_header({name})", on, lambda answer: answer.with_header(name, *values))
 
 
-def wrong_content_range(value: str, *, on: On = None) -> Fault:
-    """Send this Content-Range, whatever the body is (H13, H15)."""
-    return set_header("Content-Range", value, on=on)
-
-
 def declare_length(length: int | str, *, on: On = None) -> Fault:
     """Announce this Content-Length, whatever the body is, and close behind it (H1, H2)."""
     return _answer(
