@@ -32,7 +32,7 @@ What can go wrong, and what it is called.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from bgdl_jupyter.web_error_status import HRESULTS, WebErrorStatus, status_of_exception, status_of_number
 
@@ -156,8 +156,8 @@ class StateFileError(BackgroundTransferError):
 class TransferFailed(BackgroundTransferError):
     """A transfer ended without its file."""
 
-    #: Whether the same request may succeed a little later.
-    is_transient: ClassVar[bool] = False
+    #: Whether the same request may succeed a little later; an instance may know better than its class.
+    is_transient: bool = False
     #: Seconds until which the server asked not to be asked again; None when it did not say.
     retry_after: float | None = None
     #: Whether a byte of a request body had left this machine: then a POST is not sent again by itself.
