@@ -104,7 +104,8 @@ def decide_retry(
     error:
         Why it failed.
     failures_without_progress:
-        How many attempts in a row failed without a new byte, this one included.
+        How many attempts in a row failed without a new byte, beside this one; those of which the decision said that
+        they spend no attempt do not count.
     policy:
         The budget and the delays.
     is_repeatable:
@@ -119,9 +120,9 @@ def decide_retry(
         return GiveUp("another try would meet the same")
     if not is_repeatable and _may_have_arrived(error):
         return GiveUp("the request may have arrived, and a POST is not sent twice by itself")
-    if failures_without_progress > policy.max_retries:
-        return GiveUp(f"{failures_without_progress} tries brought no byte")
-    jitter = draw() * _longest_backoff(error, failures_without_progress - 1, policy)
+    if failures_without_progress >= policy.max_retries:
+        return GiveUp(f"{failures_without_progress + 1} tries in a row brought no byte")
+    jitter = draw() * _longest_backoff(error, failures_without_progress, policy)
     if _asks_to_wait(error.retry_after):
         return _respect(error.retry_after, jitter, policy)
     return Wait(jitter, _reason(error), holds_host=_concerns_host(error))
@@ -141,8 +142,7 @@ def is_transient(error: TransferFailed) -> bool:
 def _longest_backoff(error: TransferFailed, exponent: int, policy: RetryPolicy) -> float:
     if error.web_error_status is WebErrorStatus.HOST_NAME_NOT_RESOLVED:
         exponent += _DNS_HEAD_START
-    capped = min(max(0, exponent), _LARGEST_EXPONENT)
-    return min(policy.longest_delay, policy.first_delay * 2.0**capped)
+    return min(policy.longest_delay, policy.first_delay * 2.0 ** min(exponent, _LARGEST_EXPONENT))
 
 
 def _asks_to_wait(retry_after: float | None) -> bool:
