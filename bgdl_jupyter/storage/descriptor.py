@@ -1,0 +1,77 @@
+"""Open files: which one it is, and a descriptor that cannot be closed under a running write."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class FileIdentity(NamedTuple):
+    """Which file it is, whatever it is called."""
+
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileIdentity:
+        """Return the identity out of what `os.stat` tells."""
+        return cls(status.st_dev, status.st_ino)
+
+    def to_record(self) -> list[int]:
+        """Return the JSON form."""
+        return [self.device, self.inode]
+
+    @classmethod
+    def from_record(cls, record: Sequence[int]) -> FileIdentity:
+        """Return the identity of a JSON form; a wrong shape raises ``TypeError`` or ``ValueError``."""
+        device, inode = record
+        if type(device) is not int or type(inode) is not int:
+            raise TypeError("a file identity is two integers")
+        return cls(device, inode)
+
+
+class Descriptor:
+    """
+    A file descriptor that is closed when its last user is done.
+
+    Closed under a running write, its number could be given to another file, and the bytes would go there.
+    """
+
+    __slots__ = ("_is_closed", "_lock", "_number", "_users")
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._users = 0
+        self._is_closed = False
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def borrow(self) -> Iterator[int]:
+        """Give the descriptor; raises ``ValueError`` after `close`."""
+        with self._lock:
+            if self._is_closed:
+                raise ValueError("the partial file was closed")
+            self._users += 1
+        try:
+            yield self._number
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._is_closed and not self._users:
+                os.close(self._number)
+
+    def close(self) -> None:
+        """Close it as soon as nobody uses it; may be repeated."""
+        with self._lock:
+            if not self._is_closed:
+                self._is_closed = True
+                if not self._users:
+                    os.close(self._number)

@@ -1,0 +1,368 @@
+"""
+The private file that the bytes go to until they are whole.
+
+On disk, for an operation whose destination is ``data/big.tar``::
+
+    data/.6f0c2f9d0b5e4d8f9a3c1f0e7d6b5a49-1.bgdl   .<guid>-<epoch>.bgdl, 0600; bears no name of the server's
+    data/big.tar                                    appears when published: whole, verified, never before
+
+The epoch is that of the lease: a kernel that lost it writes into a file that nobody will publish. What the state file
+says of a partial file is believed only if name, device and inode agree; nothing else is ever truncated or deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bgdl_jupyter.errors import StorageFailed
+from bgdl_jupyter.storage.descriptor import Descriptor, FileIdentity
+from bgdl_jupyter.storage.disk import (
+    failing_as,
+    free_space,
+    make_directories,
+    opened_directory,
+    storage_failed,
+    sync_directory,
+)
+from bgdl_jupyter.storage.filenames import unique_names
+from bgdl_jupyter.storage.publishing import Publication
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from uuid import UUID
+
+    from bgdl_jupyter.status import CreationCollisionOption
+    from bgdl_jupyter.storage.publishing import Names
+
+__all__ = [
+    "FileIdentity",
+    "PartialFile",
+    "PartialFileLost",
+    "discard_partial_file",
+    "free_space",
+    "partial_name",
+    "sync_directory",
+]
+
+_PRIVATE: Final = 0o600
+_COPIED_AT_ONCE: Final = 1 << 20
+_sync: Final = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+
+class PartialFileLost(StorageFailed):
+    """The partial file is gone, or is not the one that we wrote; its bytes have to be fetched again."""
+
+
+def partial_name(operation_id: UUID, epoch: int) -> str:
+    """Return the name of an operation's partial file in the folder of its destination."""
+    return f".{operation_id.hex}-{epoch}.bgdl"
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The folder that a partial file is in: its path may come to mean another one, its identity does not."""
+
+    path: Path
+    identity: FileIdentity
+
+
+class PartialFile:
+    """
+    An open partial file. Made by `create`, `reopen` and `take_over`; every method may be called from any thread.
+
+    Every method that touches the disk raises `StorageFailed`, or its kinds `DiskFull` and `PartialFileLost`.
+
+    Attributes
+    ----------
+    path:
+        Where it is.
+    identity:
+        Device and inode, to be recorded.
+    made_directory:
+        Whether its folder was made for it; only such a folder may be made again.
+    """
+
+    def __init__(self, path: Path, descriptor: int, *, folder: FileIdentity, made_directory: bool = False) -> None:
+        self.path = path
+        self.made_directory = made_directory
+        self.identity = FileIdentity.of(os.fstat(descriptor))
+        self._place = _Place(path.parent, folder)
+        self._descriptor = Descriptor(descriptor)
+        self._is_poisoned = False
+
+    @classmethod
+    def create(cls, directory: Path, operation_id: UUID, epoch: int) -> PartialFile:
+        """Make an empty partial file, and its folder where that is missing."""
+        made_directory = make_directories(directory)
+        path = directory / partial_name(operation_id, epoch)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with failing_as(path, "create"), opened_directory(directory) as folder:
+            descriptor = os.open(path.name, flags, _PRIVATE, dir_fd=folder)
+            identity = FileIdentity.of(os.fstat(folder))
+        return cls(path, descriptor, folder=identity, made_directory=made_directory)
+
+    @classmethod
+    def reopen(
+        cls, directory: Path, operation_id: UUID, epoch: int, *, identity: FileIdentity, at_least: int
+    ) -> PartialFile:
+        """
+        Open the partial file of an earlier run.
+
+        Parameters
+        ----------
+        directory, operation_id, epoch:
+            What its path is made of.
+        identity:
+            What was recorded of it.
+        at_least:
+            The durable bytes it must have; bytes behind them are unknown, `truncate` them.
+
+        Raises
+        ------
+        PartialFileLost
+            It is not there, not the recorded one, not a regular file, or shorter.
+        """
+        path = directory / partial_name(operation_id, epoch)
+        with _losing(path), opened_directory(directory) as folder:
+            return cls._open(path, folder, identity=identity, at_least=at_least)
+
+    @classmethod
+    def take_over(
+        cls,
+        directory: Path,
+        operation_id: UUID,
+        old_epoch: int,
+        new_epoch: int,
+        *,
+        identity: FileIdentity,
+        at_least: int,
+        copy: bool,
+    ) -> PartialFile:
+        """
+        Make the partial file of an earlier owner ours.
+
+        May be repeated after a crash at any point.
+
+        Parameters
+        ----------
+        directory, operation_id:
+            What its path is made of, beside the epoch.
+        old_epoch, new_epoch:
+            The epoch that was recorded with the file, and that of our lease.
+        identity, at_least:
+            As for `reopen`.
+        copy:
+            The earlier owner may still write: the first ``at_least`` bytes are copied into a fresh file. Record its
+            identity, then call `discard_partial_file` for the old one.
+
+        Raises
+        ------
+        PartialFileLost
+            As `reopen`.
+        """
+        epochs = range(old_epoch, new_epoch + 1)
+        paths = [directory / partial_name(operation_id, epoch) for epoch in epochs]
+        with _losing(paths[0]), opened_directory(directory) as folder:
+            # A kernel that died between the renaming and its record leaves an epoch in between.
+            old = next((path for path in paths if _identity_at(path.name, folder) == identity), paths[0])
+            for leftover in paths[1:]:
+                if leftover != old:
+                    _remove_leftover(leftover.name, folder)
+            if copy:
+                with contextlib.closing(cls._open(old, folder, identity=identity, at_least=at_least)) as source:
+                    return cls._copied(source, paths[-1], folder, at_least)
+            cls._open(old, folder, identity=identity, at_least=at_least).close()
+            if old != paths[-1]:
+                os.rename(old.name, paths[-1].name, src_dir_fd=folder, dst_dir_fd=folder)
+            return cls._open(paths[-1], folder, identity=identity, at_least=at_least)
+
+    @classmethod
+    def _open(cls, path: Path, folder: int, *, identity: FileIdentity, at_least: int) -> PartialFile:
+        status = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+        if not stat.S_ISREG(status.st_mode):  # looked at first: opening a pipe would wait for its other end
+            raise PartialFileLost(f"{path.name!r} is not a regular file any more.")
+        descriptor = os.open(path.name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+        file = cls(path, descriptor, folder=FileIdentity.of(os.fstat(folder)))
+        try:
+            file._refuse_another(identity, at_least)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _refuse_another(self, identity: FileIdentity, at_least: int) -> None:
+        if self.identity != identity:
+            raise PartialFileLost(f"{self.path.name!r} is another file than the one that was written.")
+        if self.size < at_least:
+            raise PartialFileLost(f"{self.path.name!r} has {self.size:,} bytes, {at_least:,} were written.")
+
+    @classmethod
+    def _copied(cls, source: PartialFile, path: Path, folder: int, length: int) -> PartialFile:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path.name, flags, _PRIVATE, dir_fd=folder)
+        copy = cls(path, descriptor, folder=FileIdentity.of(os.fstat(folder)))
+        try:
+            for offset in range(0, length, _COPIED_AT_ONCE):
+                copy.write(source.read(offset, min(_COPIED_AT_ONCE, length - offset)), offset)
+            copy.sync()
+        except BaseException:
+            copy.discard()
+            raise
+        return copy
+
+    @property
+    def size(self) -> int:
+        """The length of the file; what is durable and what is a hole, it does not say."""
+        with failing_as(self.path, "look at"), self._descriptor.borrow() as descriptor:
+            return os.fstat(descriptor).st_size
+
+    def write(self, data: bytes | bytearray | memoryview, offset: int) -> None:
+        """Write all bytes at an offset; not durable before `sync`."""
+        with self._descriptor.borrow() as descriptor:
+            try:
+                written = os.pwrite(descriptor, data, offset)
+                if written == len(data):  # the usual case
+                    return
+                rest = memoryview(data)[written:]
+                while rest:
+                    offset += written
+                    written = os.pwrite(descriptor, rest, offset)
+                    rest = rest[written:]
+            except OSError as error:
+                raise storage_failed(error, self.path, "write") from error
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes at an offset; fewer at the end of the file."""
+        parts: list[bytes] = []
+        with failing_as(self.path, "read"), self._descriptor.borrow() as descriptor:
+            while length > 0 and (part := os.pread(descriptor, length, offset)):
+                parts.append(part)
+                offset += len(part)
+                length -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def sync(self) -> None:
+        """
+        Make all that was written durable.
+
+        After one failure every further call fails: the system may have dropped the bytes and forgotten the error. Go
+        back to the last good watermark with a reopened file.
+        """
+        if self._is_poisoned:
+            raise StorageFailed(f"An earlier synchronisation of {self.path.name!r} failed; its bytes are unknown.")
+        with self._descriptor.borrow() as descriptor:
+            try:
+                _sync(descriptor)
+            except OSError as error:
+                self._is_poisoned = True
+                raise storage_failed(error, self.path, "synchronise") from error
+
+    def truncate(self, size: int) -> None:
+        """Cut off what is behind ``size`` bytes."""
+        with failing_as(self.path, "truncate"), self._descriptor.borrow() as descriptor:
+            os.ftruncate(descriptor, size)
+
+    def check(self, expected_size: int | None = None, *, at_least: int = 0) -> None:
+        """
+        C5: check that the path still leads to this file, and that its length is right.
+
+        Raises
+        ------
+        PartialFileLost
+            Somebody deleted, replaced, truncated or lengthened it.
+        """
+        with failing_as(self.path, "look at"), self._descriptor.borrow() as descriptor:
+            status = os.fstat(descriptor)
+            try:
+                named = FileIdentity.of(self.path.lstat())
+            except (FileNotFoundError, NotADirectoryError):
+                named = None
+        if status.st_nlink < 1 or named != self.identity:
+            raise PartialFileLost(f"{self.path.name!r} was deleted or replaced while it was written.")
+        wrong = status.st_size < at_least if expected_size is None else status.st_size != expected_size
+        if wrong:
+            expected = at_least if expected_size is None else expected_size
+            raise PartialFileLost(f"{self.path.name!r} has {status.st_size:,} bytes instead of {expected:,}.")
+
+    def publish(self, destination: Path, collision: CreationCollisionOption, *, names: Names = unique_names) -> Path:
+        """
+        Give the file its name, atomically, and return it; `check` and `sync` come before, `sync_directory` after.
+
+        May be repeated after a crash: a name that already leads to this file is taken as the outcome. What is there is
+        replaced only where ``collision`` says so; a symbolic link is replaced itself.
+
+        Parameters
+        ----------
+        destination:
+            A path in the folder of the partial file.
+        collision:
+            What to do where the name is taken.
+        names:
+            Gives the names to try for GENERATE_UNIQUE_NAME.
+
+        Raises
+        ------
+        DestinationExists
+            The name is taken and ``collision`` is FAIL_IF_EXISTS.
+        StorageFailed
+            A folder or a device has the name, the folder was replaced, or the disk refused.
+        """
+        with failing_as(destination, "publish"), opened_directory(destination.parent) as folder:
+            if FileIdentity.of(os.fstat(folder)) != self._place.identity:
+                raise StorageFailed(f"The folder {str(destination.parent)!r} is not the one that was written to.")
+            with self._descriptor.borrow() as descriptor:
+                return Publication(
+                    folder=folder, descriptor=descriptor, part=self.path.name, destination=destination
+                ).carry_out(collision, names)
+
+    def discard(self) -> bool:
+        """Close the file and delete it if its name still leads to it; tell whether it was deleted."""
+        self.close()
+        return discard_partial_file(self.path, self.identity)
+
+    def close(self) -> None:
+        """Close the file; what is still running on it ends first. May be repeated."""
+        self._descriptor.close()
+
+
+def discard_partial_file(path: Path, identity: FileIdentity) -> bool:
+    """Delete a partial file if it is the recorded one; tell whether it was deleted."""
+    if not (path.name.startswith(".") and path.name.endswith(".bgdl")):
+        return False
+    absent = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+    with failing_as(path, "delete"), absent, opened_directory(path.parent) as folder:
+        if _identity_at(path.name, folder) == identity:
+            os.unlink(path.name, dir_fd=folder)
+            return True
+    return False
+
+
+def _identity_at(name: str, folder: int) -> FileIdentity | None:
+    try:
+        return FileIdentity.of(os.stat(name, dir_fd=folder, follow_symlinks=False))
+    except FileNotFoundError:
+        return None
+
+
+def _remove_leftover(name: str, folder: int) -> None:
+    """Delete what an interrupted take-over left; the name cannot be anybody else's, and only plain files go."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            os.unlink(name, dir_fd=folder)
+
+
+@contextlib.contextmanager
+def _losing(path: Path) -> Iterator[None]:
+    """Turn the absence of a partial file into `PartialFileLost`."""
+    try:
+        with failing_as(path, "open"):
+            yield
+    except StorageFailed as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            raise PartialFileLost(f"{path.name!r} is gone from {str(path.parent)!r}.") from error.__cause__
+        raise

@@ -1,0 +1,196 @@
+"""
+How a partial file gets its name.
+
+A name that must not be taken from anybody is given by a hard link; where there are none by a rename that refuses to
+replace, else by an empty placeholder that we made. A name that may be taken is given by a rename. All of it happens in
+one folder that was opened once, and after an error the disk is asked whether it happened all the same (network file
+systems answer so).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bgdl_jupyter.errors import DestinationExists, StorageFailed
+from bgdl_jupyter.status import CreationCollisionOption
+from bgdl_jupyter.storage.disk import current_umask
+
+#: Gives the names to try, best first; asks the second argument whether a name is taken.
+Names = Callable[[Path, Callable[[Path], bool]], Iterator[Path]]
+
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
+_NO_EXCLUSIVE_RENAME: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+_RENAME_NOREPLACE: Final = 1
+_PRIVATE: Final = 0o600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """One file on its way to its name; ``folder`` and ``descriptor`` are open."""
+
+    folder: int
+    descriptor: int
+    part: str
+    destination: Path
+
+    def carry_out(self, collision: CreationCollisionOption, names: Names) -> Path:
+        """Give the name; see `PartialFile.publish`."""
+        # Set before the file is seen under its name; the state of the file itself stays private until then.
+        os.fchmod(self.descriptor, 0o666 & ~current_umask())
+        try:
+            return self._give_name(collision, names)
+        except BaseException:
+            os.fchmod(self.descriptor, _PRIVATE)
+            raise
+
+    def _give_name(self, collision: CreationCollisionOption, names: Names) -> Path:
+        if collision in {CreationCollisionOption.REPLACE_EXISTING, CreationCollisionOption.OPEN_IF_EXISTS}:
+            return self._replace()
+        if collision is CreationCollisionOption.FAIL_IF_EXISTS:
+            if not self._take(self.destination.name):
+                raise DestinationExists(f"{str(self.destination)!r} exists.")
+            return self.destination
+        if already := self._published_before():
+            return already
+        for path in names(self.destination, self._is_taken):
+            if path.parent != self.destination.parent:
+                raise StorageFailed(f"{str(path)!r} is not in the folder of {str(self.destination)!r}.")
+            if self._take(path.name):
+                return path
+        raise StorageFailed(f"No free name like {self.destination.name!r} was found.")
+
+    def _published_before(self) -> Path | None:
+        """Return the name that a run before this one gave, which was cut off before it dropped the private name."""
+        status = os.fstat(self.descriptor)
+        if status.st_nlink == 1:
+            return None
+        identity = (status.st_dev, status.st_ino)
+        already = find_published(self.destination.parent, identity, size=status.st_size, part=self.part)
+        if already is not None:
+            self._drop_part()
+        return already
+
+    def _replace(self) -> Path:
+        name = self.destination.name
+        if self._is_ours(name):
+            self._drop_part()
+            return self.destination
+        self._refuse_what_is_no_file(name)
+        try:
+            os.replace(self.part, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+        except OSError:
+            if not self._is_ours(name):
+                raise
+        return self.destination
+
+    def _take(self, name: str) -> bool:
+        """Give the file a name that nothing has; False where something has it."""
+        for way in (self._link, self._rename_exclusively, self._rename_onto_placeholder):
+            try:
+                way(name)
+            except FileExistsError:
+                # A run before this one, or a network file system that answers late, may have given it.
+                if not self._is_ours(name):
+                    return False
+            except NotImplementedError:
+                continue
+            except OSError:
+                if not self._is_ours(name):
+                    raise
+            self._drop_part()
+            return True
+        raise StorageFailed(f"{name!r} cannot be given safely on this file system.")
+
+    def _link(self, name: str) -> None:
+        try:
+            os.link(self.part, name, src_dir_fd=self.folder, dst_dir_fd=self.folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in _NO_LINKS:
+                raise NotImplementedError from error
+            raise
+
+    def _rename_exclusively(self, name: str) -> None:
+        rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+        if rename is None:
+            raise NotImplementedError
+        old, new = os.fsencode(self.part), os.fsencode(name)
+        if rename(self.folder, old, self.folder, new, ctypes.c_uint(_RENAME_NOREPLACE)) == 0:
+            return
+        number = ctypes.get_errno()
+        if number in _NO_EXCLUSIVE_RENAME:
+            raise NotImplementedError
+        raise OSError(number, os.strerror(number))
+
+    def _rename_onto_placeholder(self, name: str) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        placeholder = os.open(name, flags, _PRIVATE, dir_fd=self.folder)
+        try:
+            os.replace(self.part, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+        except OSError:
+            status = self._status(name)
+            if status is not None and os.path.samestat(status, os.fstat(placeholder)):
+                os.unlink(name, dir_fd=self.folder)
+            raise
+        finally:
+            os.close(placeholder)
+
+    def _drop_part(self) -> None:
+        """Remove the private name if it still leads to the file."""
+        if self._is_ours(self.part):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.part, dir_fd=self.folder)
+
+    def _is_ours(self, name: str) -> bool:
+        status = self._status(name)
+        return status is not None and os.path.samestat(status, os.fstat(self.descriptor))
+
+    def _is_taken(self, path: Path) -> bool:
+        return self._status(path.name) is not None
+
+    def _status(self, name: str) -> os.stat_result | None:
+        try:
+            return os.stat(name, dir_fd=self.folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def _refuse_what_is_no_file(self, name: str) -> None:
+        status = self._status(name)
+        if status is not None and not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, a pipe or a socket"
+            raise StorageFailed(f"{str(self.destination)!r} is {kind}; it is not replaced.")
+
+
+def find_published(directory: Path, identity: tuple[int, int], *, size: int, part: str = "") -> Path | None:
+    """
+    Return under which name in a folder a file was published; None where it was not.
+
+    For an operation that was interrupted after its partial file got its name and before that was recorded. Reads the
+    whole folder.
+
+    Parameters
+    ----------
+    directory:
+        Where the destination was to be.
+    identity:
+        Device and inode of the partial file.
+    size:
+        The length it had.
+    part:
+        The private name, which does not count.
+    """
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name == part or entry.inode() != identity[1]:
+                continue
+            status = entry.stat(follow_symlinks=False)
+            if (status.st_dev, status.st_ino, status.st_size) == (*identity, size):
+                return directory / entry.name
+    return None
