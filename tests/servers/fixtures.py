@@ -11,10 +11,14 @@ import pytest
 
 from tests.servers.authority import Authority
 from tests.servers.fault_server import FaultServer, Route
+from tests.servers.ftp import FtpServer
 from tests.servers.nginx import Nginx
+from tests.servers.scripted_ftp import FtpSpec, ScriptedFtp
 
 StartFaultServer = Callable[..., FaultServer]
 StartNginx = Callable[..., Nginx]
+StartFtpServer = Callable[..., FtpServer]
+StartScriptedFtp = Callable[..., ScriptedFtp]
 
 
 @pytest.fixture(scope="session")
@@ -42,5 +46,27 @@ def nginx(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Ite
         def start(**options: Any) -> Nginx:
             folder = Path(tmp_path_factory.mktemp("nginx"))
             return stack.enter_context(Nginx(folder, authority=authority, **options))
+
+        yield start
+
+
+@pytest.fixture
+def ftp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartFtpServer]:
+    """Start real FTP servers: `ftp_server(login=..., authority=...)`; stopped after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**options: Any) -> FtpServer:
+            return stack.enter_context(FtpServer(Path(tmp_path_factory.mktemp("ftp")), **options))
+
+        yield start
+
+
+@pytest.fixture
+def scripted_ftp() -> Iterator[StartScriptedFtp]:
+    """Start scripted FTP servers: `scripted_ftp(FtpSpec(...), FtpSpec(...), tls=...)`; stopped after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*specs: FtpSpec, **options: Any) -> ScriptedFtp:
+            return stack.enter_context(ScriptedFtp(*specs, **options))
 
         yield start
