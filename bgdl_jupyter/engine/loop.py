@@ -176,6 +176,7 @@ class LoopPlace(Place):
             self._begin_ending(self._end)
         elif not self.loop.is_closed():
             self._end_tasks(timeout)
+            self._end()
 
     # ------------------------------------------------------------------------------------------------ steps
 
@@ -253,7 +254,7 @@ class LoopPlace(Place):
             await asyncio.wait(tuple(self._tasks))
 
     def _end(self) -> None:
-        """Do what is left when all tasks have ended: nothing, the loop is not ours."""
+        """Let go of the loop, on whatever thread; there is nothing to do where it is somebody else's."""
 
     def _level(self, level: int) -> int:
         """Return the level to log at: what fails because the interpreter ends is no news."""
@@ -309,7 +310,6 @@ class ThreadPlace(LoopPlace):
         super().stop(timeout)
         if self.is_here():
             return
-        self.loop.call_soon_threadsafe(self._end)
         self._thread.join(max(0.0, deadline - time.monotonic()))
         if self._thread.is_alive():
             log.debug("The thread %s is left behind: its loop is blocked", self._thread.name)
@@ -320,7 +320,7 @@ class ThreadPlace(LoopPlace):
 
     def _end(self) -> None:
         self._is_to_end = True
-        self.loop.stop()
+        self.loop.call_soon_threadsafe(self.loop.stop)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -1,0 +1,178 @@
+"""
+What the model needs from above, through two slots.
+
+A notebook has a kernel with loops, and eyes to see widgets; a script has neither. The model does not ask which: it
+takes its place to run and its views from the `Host`. The slots are filled from `bgdl_jupyter.frontends` where an
+IPython kernel runs; empty slots mean a thread and text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import functools
+import importlib
+import sys
+import threading
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+from bgdl_jupyter.engine.loop import LoopPlace, Place, ThreadPlace
+from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "FLUSH_BUDGET",
+    "Host",
+    "LoopPlace",
+    "LoopProvider",
+    "Place",
+    "PlacePreference",
+    "ThreadPlace",
+    "ViewFactory",
+    "callback_thread",
+    "host",
+    "kernel_is_running",
+    "place_without_kernel",
+    "running_loop_place",
+]
+
+PlacePreference = Literal["auto", "subshell", "thread", "main"]
+#: How long a flush may take, in seconds.
+FLUSH_BUDGET: Final = 1.0
+
+
+class LoopProvider(Protocol):
+    """What knows the loops of this process; the module `bgdl_jupyter.frontends.kernel` is one."""
+
+    def provide_place(self, preference: PlacePreference = "auto") -> Place:
+        """Return a new place for the downloads."""
+
+    def callback_place(self) -> Place:
+        """Return a new place for the callbacks of users."""
+
+    def on_shutdown(self, flush: Callable[[float], object]) -> Callable[[], None]:
+        """Have `flush` called once, with its seconds, before the process ends; return what takes that back."""
+
+    def notebook_path(self) -> str | None:
+        """Return the absolute path of the notebook that this process belongs to."""
+
+    def has_front_end(self) -> bool:
+        """Whether somebody can answer a question."""
+
+
+class ViewFactory(Protocol):
+    """What makes the view of an object of the model: a widget."""
+
+    def __call__(self, model: object) -> object:
+        """Return a new view of `model`, or the one it has."""
+
+
+class Host:
+    """
+    The process as the model sees it.
+
+    Attributes
+    ----------
+    loop_provider, view_factory:
+        The slots; None until they are filled.
+    """
+
+    def __init__(self) -> None:
+        self.loop_provider: LoopProvider | None = None
+        self.view_factory: ViewFactory | None = None
+        self._callback_place: Place | None = None
+        self._lock = threading.Lock()
+
+    def fill(self) -> None:
+        """Fill the slots if a kernel runs in this process and they are empty; cheap, and asked again at each use."""
+        if self.loop_provider is None and kernel_is_running():
+            # By name: an import statement would point up. What is above is loaded in notebooks only.
+            importlib.import_module("bgdl_jupyter.frontends").furnish(self)
+
+    def provide_place(self, preference: PlacePreference = "auto") -> Place:
+        """Return a new place for the downloads; raises `BackgroundTransferError` where there can be no such place."""
+        self.fill()
+        if self.loop_provider is None:
+            return place_without_kernel(preference)
+        return self.loop_provider.provide_place(preference)
+
+    def callback_place(self) -> Place:
+        """Return the one place for the callbacks of users: the main shell, or a thread made when first asked for."""
+        self.fill()
+        with self._lock:
+            if self._callback_place is None or not self._callback_place.is_alive:
+                self._callback_place = self._new_callback_place()
+            return self._callback_place
+
+    def on_shutdown(self, flush: Callable[[float], object]) -> Callable[[], None]:
+        """Have `flush` called once, with the seconds it has, before the process ends; return what takes that back."""
+        self.fill()
+        if self.loop_provider is not None:
+            return self.loop_provider.on_shutdown(flush)
+        wish = functools.partial(flush, FLUSH_BUDGET)
+        atexit.register(wish)
+        return functools.partial(atexit.unregister, wish)
+
+    def notebook_path(self) -> str | None:
+        """Return the absolute path of the notebook that this process belongs to; None where there is none."""
+        self.fill()
+        return None if self.loop_provider is None else self.loop_provider.notebook_path()
+
+    def has_front_end(self) -> bool:
+        """Whether somebody can answer a question."""
+        self.fill()
+        return self.loop_provider is not None and self.loop_provider.has_front_end()
+
+    def view(self, model: object) -> object | None:
+        """Return the view of an object of the model; None where text has to do."""
+        self.fill()
+        return None if self.view_factory is None else self.view_factory(model)
+
+    def _new_callback_place(self) -> Place:
+        if self.loop_provider is not None:
+            return self.loop_provider.callback_place()
+        return callback_thread()
+
+
+@functools.cache
+def host() -> Host:
+    """Return the host of this process."""
+    return Host()
+
+
+def kernel_is_running() -> bool:
+    """Whether an IPython kernel runs in this process; loads nothing to find out."""
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)
+    return get_ipython is not None and getattr(get_ipython(), "kernel", None) is not None
+
+
+def place_without_kernel(preference: PlacePreference) -> Place:
+    """Return a place for the downloads in a script or a terminal, or raise `BackgroundTransferError`."""
+    match preference:
+        case "auto":
+            return ThreadPlace(reason="No Jupyter kernel runs in this process, so a thread has to do.")
+        case "thread":
+            return ThreadPlace(reason="A thread was asked for.")
+        case "main":
+            return running_loop_place()
+        case "subshell":
+            raise BackgroundTransferError(
+                "No Jupyter kernel runs in this process, so there are no subshells.", hint="Use loop='auto'."
+            )
+    raise InvalidRequest(f"There is no loop {preference!r}.", hint="Use 'auto', 'subshell', 'thread' or 'main'.")
+
+
+def running_loop_place() -> LoopPlace:
+    """Return the loop that runs in this thread; raises `BackgroundTransferError` where none does."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError as error:
+        raise BackgroundTransferError("No event loop runs in this thread.", hint="Use loop='thread'.") from error
+    return LoopPlace(loop, threading.current_thread(), kind="main", reason="The running loop was asked for.")
+
+
+def callback_thread() -> ThreadPlace:
+    """Return a new thread for the callbacks of users: a slow one must not hold up the downloads."""
+    return ThreadPlace(reason="No main shell runs in this process.", name="bgdl_jupyter-callbacks")

@@ -1,0 +1,548 @@
+"""The kernel we run in: where the downloads run, how commands get there, and what happens at its end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import ipykernel
+import pytest
+
+from bgdl_jupyter.frontends.kernel import shutdown
+from tests.kernels import RealKernel, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSION = tuple(map(int, ipykernel.__version__.split(".")[:2]))  # type: ignore[attr-defined] # public, not declared so
+
+pytestmark = pytest.mark.kernel
+subshells = pytest.mark.skipif(VERSION < (7, 1), reason="this ipykernel has no subshells that can be used")
+routed = pytest.mark.skipif(VERSION < (7, 4), reason="this ipykernel does not let a comm say where it is heard")
+
+SETUP = """
+import asyncio, os, threading, time
+from bgdl_jupyter.frontends import kernel
+"""
+
+
+@pytest.fixture(scope="module")
+def shared_kernel(tmp_path_factory) -> Iterator[RealKernel]:
+    with RealKernel(env={"HOME": str(tmp_path_factory.mktemp("home"))}) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def kernel(shared_kernel) -> Iterator[RealKernel]:
+    """Give the test the kernel that many use one after the other, with a place of its own that is given back."""
+    run(shared_kernel, "%reset -f")
+    run(shared_kernel, SETUP + "place = kernel.provide_place()")
+    yield shared_kernel
+    run(shared_kernel, "place.stop(5)")
+
+
+def run(kernel: RealKernel, code: str) -> Result:
+    result = kernel.run(textwrap.dedent(code))
+    assert result.error is None, "\n".join(result.outputs[-2].content.get("traceback", []))
+    return result
+
+
+def run_script(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+# ------------------------------------------------------------------------------------------- where the downloads run
+
+
+@subshells
+def test_the_place_is_a_subshell_of_the_kernel(kernel):
+    assert run(kernel, "print(place.kind, place.loop.is_running())").text == "subshell True"
+    (listed,) = kernel.request("list_subshell_request")["subshell_id"]
+    assert run(kernel, "print(place.call(threading.current_thread).name)").text == f"subshell-{listed}"
+
+
+@subshells
+def test_the_place_is_made_while_the_main_shell_is_busy_and_soon(kernel):
+    """The cell that asks is the one that keeps the main shell busy; its request is answered all the same."""
+    took = run(
+        kernel,
+        """
+        began = time.perf_counter()
+        second = kernel.provide_place("subshell")
+        print(time.perf_counter() - began)
+        second.stop(5)
+        """,
+    ).text
+    assert float(took) < 0.5
+
+
+def test_the_loop_ticks_while_a_cell_computes(kernel):
+    ticks = run(
+        kernel,
+        """
+        ticks = []
+        def tick():
+            ticks.append(time.monotonic())
+            place.loop.call_later(0.01, tick)
+        place.call(tick)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            sum(range(1000))
+        print(len(ticks))
+        """,
+    ).text
+    assert int(ticks) > 20
+
+
+def test_an_interrupt_ends_the_cell_and_not_the_place(kernel):
+    run(
+        kernel,
+        """
+        async def count():
+            global counted
+            counted = 0
+            while True:
+                await asyncio.sleep(0.01)
+                counted += 1
+        task = place.spawn(count(), name="transfer")
+        """,
+    )
+    cell = kernel.start("print('busy')\nwhile True: sum(range(1000))")
+    kernel.wait_for_text("busy")
+    kernel.interrupt()
+    error = kernel.finish(cell).error
+
+    assert error is not None
+    assert error.startswith("KeyboardInterrupt")
+    run(
+        kernel,
+        """
+        before = counted
+        end = time.monotonic() + 10
+        while counted == before:
+            assert time.monotonic() < end
+        assert not task.done()
+        """,
+    )
+
+
+@subshells
+def test_subshells_of_clients_come_and_go_and_leave_ours_alone(kernel):
+    theirs = kernel.request("create_subshell_request")["subshell_id"]
+    kernel.request("delete_subshell_request", {"subshell_id": theirs})
+
+    assert run(kernel, "print(place.is_alive, place.call(str, 'alive'))").text == "True alive"
+
+
+@subshells
+def test_a_stopped_place_gives_its_subshell_back(kernel):
+    run(kernel, "thread = place.call(threading.current_thread)\nplace.stop(5)\nthread.join(10)")
+
+    assert run(kernel, "print(thread.is_alive(), place.is_alive)").text == "False False"
+    assert kernel.request("list_subshell_request")["subshell_id"] == []
+
+
+@subshells
+def test_a_place_stopped_by_its_own_task_gives_its_subshell_back(kernel):
+    """The kernel waits for the thread that asks for its own end; nobody may wait for the kernel meanwhile."""
+    run(kernel, "thread = place.call(threading.current_thread)\nplace.post(place.stop, 5)\nthread.join(10)")
+
+    assert run(kernel, "print(thread.is_alive())").text == "False"
+
+
+@subshells
+def test_a_subshell_that_somebody_else_deleted_is_reported(kernel):
+    (ours,) = kernel.request("list_subshell_request")["subshell_id"]
+    kernel.request("delete_subshell_request", {"subshell_id": ours})
+
+    result = kernel.run("place.call(str)")
+
+    assert result.error is not None
+    assert result.error.startswith("EngineNotResponding: The event loop of the subshell")
+
+
+def test_an_older_kernel_gives_a_thread_and_says_why(kernel):
+    fallen_back = run(
+        kernel,
+        """
+        import ipykernel
+        real, ipykernel.__version__ = ipykernel.__version__, "6.29.5"
+        try:
+            thread = kernel.provide_place()
+            print(thread.kind, thread.reason)
+            thread.stop(5)
+            kernel.provide_place("subshell")
+        except Exception as error:
+            print(type(error).__name__, error)
+        finally:
+            ipykernel.__version__ = real
+        """,
+    ).text
+    assert "thread ipykernel 6.29 has no subshells we can use. A thread takes the place" in fallen_back
+    assert "BackgroundTransferError ipykernel 6.29 has no subshells we can use. Use loop='auto'" in fallen_back
+
+
+@subshells
+def test_a_kernel_that_refuses_a_subshell_gives_a_thread_and_says_why(kernel):
+    reason = run(
+        kernel,
+        """
+        handlers = get_ipython().kernel.control_handlers
+        real = handlers["create_subshell_request"]
+        def refuse(stream, ident, parent):
+            reply = {"status": "error", "evalue": "too many threads"}
+            get_ipython().kernel.session.send(stream, "create_subshell_reply", reply, parent, ident)
+        handlers["create_subshell_request"] = refuse
+        thread = kernel.provide_place()
+        handlers["create_subshell_request"] = real
+        thread.stop(5)
+        print(thread.kind, thread.reason)
+        """,
+    ).text
+    assert reason.startswith("thread The kernel refused to make a subshell: too many threads.")
+
+
+@subshells
+def test_a_subshell_whose_loop_cannot_be_found_gives_a_thread_and_is_given_back(kernel):
+    """The name of the thread and its loop are what no protocol promises."""
+    before = kernel.request("list_subshell_request")["subshell_id"]
+    reason = run(
+        kernel,
+        """
+        from unittest import mock
+        with mock.patch("threading.enumerate", return_value=[]):
+            thread = kernel.provide_place()
+        thread.stop(5)
+        print(thread.kind, thread.reason)
+        """,
+    ).text
+
+    assert "thread The kernel gave no subshell we can use (LookupError: no thread" in reason
+    assert wait_until(lambda: kernel.request("list_subshell_request")["subshell_id"] == before)
+
+
+def test_while_the_kernel_starts_a_thread_is_given_at_once(tmp_path):
+    """An extension that the configuration loads comes before the kernel answers requests: waiting would delay it."""
+    startup = tmp_path / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text(
+        "import time\n"
+        "from bgdl_jupyter.frontends import kernel\n"
+        "began = time.perf_counter()\n"
+        "early = kernel.provide_place()\n"
+        "took = time.perf_counter() - began\n"
+        "early_callbacks = kernel.callback_place()\n"
+    )
+    with RealKernel(env={"IPYTHONDIR": str(tmp_path)}) as kernel:
+        kind, took, reason = run(kernel, "print(early.kind, took, early.reason)").text.split(" ", 2)
+        same = "print(early_callbacks.loop is get_ipython().kernel.io_loop.asyncio_loop)"
+
+        assert kind == "thread"
+        assert float(took) < 1
+        if VERSION >= (7, 1):
+            assert "still starting" in reason
+        assert run(kernel, same).text == "True"
+
+
+def test_the_main_shell_is_a_place_for_those_who_ask(kernel):
+    seen = run(kernel, "main = kernel.provide_place('main')\nprint(main.kind, main.is_here(), main.loop.is_running())")
+    assert seen.text == "main True True"
+
+
+def test_a_forked_child_of_the_kernel_does_not_take_itself_for_the_kernel(kernel):
+    """Its requests would reach the parent, which would make a subshell for nobody."""
+    status = run(
+        kernel,
+        """
+        child = os.fork()
+        if child == 0:
+            from bgdl_jupyter.frontends.kernel.running import running_kernel
+            os._exit(0 if running_kernel() is None else 1)
+        print(os.waitpid(child, 0)[1])
+        """,
+    ).text
+    assert status == "0"
+
+
+def test_in_a_script_a_thread_runs_the_downloads():
+    done = run_script(
+        """
+        import sys
+        from bgdl_jupyter.frontends import kernel
+
+        place = kernel.provide_place()
+        print(place.kind, "|", place.reason)
+        print(kernel.callback_place().kind, kernel.notebook_path(), kernel.has_front_end(), "IPython" in sys.modules)
+        try:
+            kernel.provide_place("subshell")
+        except Exception as error:
+            print(error)
+        """
+    )
+    assert done.stderr == ""
+    first, second, third = done.stdout.splitlines()
+    assert first.startswith("thread | No ipykernel runs in this process.")
+    assert second == "thread None False False"
+    assert third == "No ipykernel runs in this process. Use loop='auto' or loop='thread'."
+
+
+# ----------------------------------------------------------------------------------------------- callbacks of users
+
+
+def test_callbacks_run_on_the_main_shell_when_it_is_free(kernel):
+    during = run(
+        kernel,
+        """
+        ran_on = []
+        callbacks = kernel.callback_place()
+        place.call(callbacks.post, lambda: ran_on.append(threading.current_thread().name))
+        time.sleep(0.1)
+        print(ran_on)
+        """,
+    ).text
+    assert during == "[]"
+    assert run(kernel, "print(ran_on)").text == "['MainThread']"
+
+
+# --------------------------------------------------------------------------------------------------------- commands
+
+BUTTON = """
+import ipywidgets
+button = ipywidgets.Button(description="Pause")
+clicked_on = []
+button.on_click(lambda _: clicked_on.append(threading.current_thread().name))
+button.description = "Pause it"  # what the main shell publishes is answered on the main shell, unless it is routed
+print(button.comm.comm_id)
+"""
+UNTIL_CLICKED = """
+print("busy")
+end = time.monotonic() + {0}
+while not clicked_on and time.monotonic() < end:
+    sum(range(1000))
+print(f"clicked on {{clicked_on}}")
+"""
+
+
+def click_in_a_busy_cell(kernel: RealKernel, comm_id: str, *, patience: float = 10, **how: str) -> str:
+    kernel.messages.clear()
+    cell = kernel.start(UNTIL_CLICKED.format(patience))
+    kernel.wait_for_text("busy")
+    kernel.click(comm_id, **how)
+    return kernel.finish(cell).text
+
+
+@routed
+@pytest.mark.parametrize("by_lab", [False, True], ids=["a plain front end", "JupyterLab"])
+def test_a_click_on_a_routed_button_is_heard_on_our_subshell_while_a_cell_computes(kernel, by_lab):
+    """JupyterLab names a subshell of its own in the header, others name none."""
+    comm_id = run(kernel, BUTTON + "kernel.route_commands_to(place, button)").text
+    (ours,) = kernel.request("list_subshell_request")["subshell_id"]
+    header = {"subshell_id": kernel.request("create_subshell_request")["subshell_id"]} if by_lab else {}
+
+    heard = click_in_a_busy_cell(kernel, comm_id, **header)
+
+    if by_lab:
+        kernel.request("delete_subshell_request", header)
+    assert f"clicked on ['subshell-{ours}']" in heard
+
+
+@routed
+def test_a_button_that_is_not_routed_waits_for_the_cell(kernel):
+    """Without this the test above would say nothing."""
+    comm_id = run(kernel, BUTTON).text
+
+    assert "clicked on []" in click_in_a_busy_cell(kernel, comm_id, patience=0.5)
+
+
+@routed
+def test_with_a_thread_the_subshell_of_the_front_end_hears_the_click(kernel):
+    comm_id = run(kernel, BUTTON + "t = kernel.provide_place('thread')\nkernel.route_commands_to(t, button)").text
+    theirs = kernel.request("create_subshell_request")["subshell_id"]
+
+    heard = click_in_a_busy_cell(kernel, comm_id, subshell_id=theirs)
+
+    kernel.request("delete_subshell_request", {"subshell_id": theirs})
+    run(kernel, "t.stop(5)")
+    assert f"clicked on ['subshell-{theirs}']" in heard
+
+
+@routed
+def test_clicks_get_through_after_our_subshell_is_gone(kernel):
+    comm_id = run(kernel, BUTTON + "kernel.route_commands_to(place, button)\nplace.stop(5)").text
+    kernel.click(comm_id)
+
+    assert "MainThread" in run(kernel, "print(clicked_on)").text
+
+
+def test_routing_what_has_no_comm_changes_nothing(kernel):
+    run(kernel, BUTTON + "button.close()\nkernel.route_commands_to(place, button)")
+
+
+def test_the_control_channel_is_opened_to_comms_where_there_are_no_subshells(kernel):
+    """On ipykernel 6 the lab extension has no other way into a busy kernel."""
+    comm_id = run(kernel, BUTTON).text
+    opened = run(
+        kernel,
+        """
+        import ipykernel
+        handlers = get_ipython().kernel.control_handlers
+        had = dict(handlers)
+        real, ipykernel.__version__ = ipykernel.__version__, "6.29.5"
+        print(kernel.control_comms())
+        ipykernel.__version__ = real
+        """,
+    ).text
+
+    heard = click_in_a_busy_cell(kernel, comm_id, channel="control")
+
+    run(kernel, "handlers.clear(); handlers.update(had)")
+    assert opened == "True"
+    assert "clicked on ['Control']" in heard
+
+
+@subshells
+def test_the_control_channel_is_left_alone_where_there_are_subshells(kernel):
+    assert run(kernel, "print(kernel.control_comms())").text == "False"
+
+
+# -------------------------------------------------------------------------------------- the notebook and its reader
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("/home/ada/work/data.ipynb", "/home/ada/work/data.ipynb"),
+        ("work/data.ipynb", "<cwd>/data.ipynb"),
+        ("/home/ada/Console 1", "None"),
+        ("", "None"),
+    ],
+    ids=["a notebook", "a path from the server's root", "a console", "not told"],
+)
+def test_the_path_of_the_notebook_is_absolute_and_comes_from_the_server(kernel, name, path):
+    code = f"""
+        os.environ["JPY_SESSION_NAME"] = {name!r}
+        print(str(kernel.notebook_path()).replace(os.getcwd(), "<cwd>"))
+        """
+    assert run(kernel, code).text == path
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_front_end_is_one_that_answers_questions(kernel, answers):
+    """A run by nbconvert or papermill has nobody who could press Allow."""
+    cell = kernel.start("print(kernel.has_front_end())", allow_stdin=answers)
+
+    assert kernel.finish(cell).text == str(answers)
+
+
+# --------------------------------------------------------------------------------------------------- the kernel's end
+
+FLUSH = """
+def put_away(seconds):
+    with open("flushed.txt", "a") as file:
+        print(place.call_within(seconds, threading.current_thread).name, file=file)
+place = kernel.provide_place()
+kernel.on_shutdown(put_away)
+print(place.call(threading.current_thread).name)
+"""
+
+
+def test_a_restart_puts_the_state_away_once_on_the_loop_of_the_downloads(tmp_path):
+    with RealKernel(cwd=tmp_path) as kernel:
+        name = run(kernel, SETUP + FLUSH).text
+        kernel.restart()
+
+    assert (tmp_path / "flushed.txt").read_text() == f"{name}\n"
+
+
+def test_a_restart_puts_the_state_away_also_when_the_main_shell_is_stuck(tmp_path):
+    """The cell swallows the interrupt that comes first, so that the kernel is killed in the end: no `atexit` then."""
+    with RealKernel(cwd=tmp_path) as kernel:
+        name = run(kernel, SETUP + FLUSH).text
+        kernel.start("print('stuck')\nwhile True:\n  try:\n    time.sleep(60)\n  except KeyboardInterrupt:\n    pass")
+        kernel.wait_for_text("stuck")
+        kernel.restart()
+
+    assert (tmp_path / "flushed.txt").read_text() == f"{name}\n"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_the_answer_of_the_kernels_own_shutdown_passes_through(is_async):
+    """There are kernels of both kinds, and ipykernel awaits what can be awaited."""
+    answer = {"status": "ok", "restart": True}
+
+    async def asynchronously(restart: bool) -> dict[str, object]:
+        return {**answer, "restart": restart}
+
+    wrapped = shutdown._FlushingShutdown(asynchronously if is_async else lambda restart: {**answer, "restart": restart})
+    told: list[float] = []
+    wrapped.wishes.append(shutdown._Flush(told.append))
+
+    given = wrapped(True)
+
+    assert (await given if is_async else given) == answer
+    assert told == [1.0]
+
+
+def test_a_flush_that_hangs_does_not_hang_the_shutdown(monkeypatch, caplog):
+    monkeypatch.setattr(shutdown, "FLUSH_BUDGET", 0.05)
+    released = threading.Event()
+    wrapped = shutdown._FlushingShutdown(lambda: "done")
+    wrapped.wishes.append(shutdown._Flush(lambda _: released.wait(60)))
+    began = time.monotonic()
+
+    assert wrapped() == "done"
+    assert time.monotonic() - began < 5
+    assert "takes more than 0.05 s" in caplog.text
+    released.set()
+
+
+def test_a_flush_that_fails_is_logged_and_the_shutdown_goes_on(caplog):
+    wrapped = shutdown._FlushingShutdown(lambda: "done")
+    wrapped.wishes.append(shutdown._Flush(lambda _: 1 / 0))
+
+    assert wrapped() == "done"
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_wish_that_was_withdrawn_is_not_carried_out():
+    wrapped = shutdown._FlushingShutdown(lambda: "done")
+    told: list[float] = []
+    wish = shutdown._Flush(told.append)
+    wrapped.wishes.append(wish)
+
+    wish.withdraw()
+    wrapped()
+    wish.at_exit()
+
+    assert told == []
+
+
+def test_in_a_script_the_state_is_put_away_at_the_end_and_by_the_parent_only():
+    done = run_script(
+        """
+        import os, sys
+        from bgdl_jupyter.frontends import kernel
+
+        kernel.on_shutdown(lambda seconds: print("put away", seconds, flush=True))
+        if os.fork() == 0:
+            sys.exit(0)
+        os.wait()
+        """
+    )
+    assert done.stdout == "put away 1.0\n"
+    assert done.stderr == ""
+
+
+def wait_until(is_so, seconds: float = 10) -> bool:
+    """Ask again and again, each time by a request to the kernel."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if is_so():
+            return True
+    return False
