@@ -95,7 +95,14 @@ class BackgroundTransferPriority(IntEnum):
     @property
     def rank(self) -> int:
         """The place in the queue: smaller goes first."""
-        return {BackgroundTransferPriority.HIGH: 0, BackgroundTransferPriority.DEFAULT: 1}.get(self, 2)
+        return _RANKS[self]
+
+
+_RANKS: Final = {
+    BackgroundTransferPriority.HIGH: 0,
+    BackgroundTransferPriority.DEFAULT: 1,
+    BackgroundTransferPriority.LOW: 2,
+}
 
 
 class BackgroundTransferBehavior(IntEnum):
