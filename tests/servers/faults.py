@@ -111,6 +111,12 @@ def redirect(to: str | None, *, code: int = 302, on: On = None) -> Fault:
     return status(code, headers=() if to is None else (("Location", to),), on=on)
 
 
+def redirects(count: int, *, to: str, prefix: str = "/hop") -> dict[str, FileSpec]:
+    """Return routes /hop1, /hop2 and so on, each leading to the next and the last one to `to` (H38)."""
+    places = [*(f"{prefix}{number}" for number in range(2, count + 1)), to]
+    return {f"{prefix}{number}": FileSpec(faults=(redirect(place),)) for number, place in enumerate(places, start=1)}
+
+
 def answer_before_body(code: int, *, then: Step | None = None, on: On = None) -> Fault:
     """Answer without having read the body of the request, then end the connection (H55)."""
     plain = status(code)

@@ -13,12 +13,18 @@ from tests.servers.authority import Authority
 from tests.servers.fault_server import FaultServer, Route
 from tests.servers.ftp import FtpServer
 from tests.servers.nginx import Nginx
+from tests.servers.proxies import RecordingProxy
 from tests.servers.scripted_ftp import FtpSpec, ScriptedFtp
+from tests.servers.squid import Squid
+from tests.servers.tcp_proxy import Link, TcpProxy
 
 StartFaultServer = Callable[..., FaultServer]
 StartNginx = Callable[..., Nginx]
 StartFtpServer = Callable[..., FtpServer]
 StartScriptedFtp = Callable[..., ScriptedFtp]
+StartProxy = Callable[..., RecordingProxy]
+StartSquid = Callable[..., Squid]
+StartTcpProxy = Callable[..., TcpProxy]
 
 
 @pytest.fixture(scope="session")
@@ -68,5 +74,38 @@ def scripted_ftp() -> Iterator[StartScriptedFtp]:
 
         def start(*specs: FtpSpec, **options: Any) -> ScriptedFtp:
             return stack.enter_context(ScriptedFtp(*specs, **options))
+
+        yield start
+
+
+@pytest.fixture
+def proxy() -> Iterator[StartProxy]:
+    """Start recording proxies: `proxy(login=..., names=...)`; stopped after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**options: Any) -> RecordingProxy:
+            return stack.enter_context(RecordingProxy(**options))
+
+        yield start
+
+
+@pytest.fixture
+def squid() -> Iterator[StartSquid]:
+    """Start squid: `squid(auth="digest", login=...)`; stopped after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**options: Any) -> Squid:
+            return stack.enter_context(Squid(**options))
+
+        yield start
+
+
+@pytest.fixture
+def tcp_proxy() -> Iterator[StartTcpProxy]:
+    """Lay cables: `tcp_proxy(("127.0.0.1", port), Link(...))`; taken up after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(target: tuple[str, int], link: Link | None = None, **options: Any) -> TcpProxy:
+            return stack.enter_context(TcpProxy(target, link, **options))
 
         yield start

@@ -144,6 +144,14 @@ class Listener:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def call(self, function: Callable[[], object]) -> None:
+        """Run a function on the loop of the listener and wait for it."""
+
+        async def run() -> None:
+            function()
+
+        self._thread.call(run())
+
     def wait_until(self, predicate: Callable[[], bool], timeout: float = DEADLINE) -> None:
         """Block until the predicate holds, asked at every change. Raises `TimeoutError`."""
         with self.changed:

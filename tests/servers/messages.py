@@ -109,6 +109,10 @@ class MessageReader:
             return await self._chunks()
         return await self._exactly(int(fields.get("content-length", "0")))
 
+    def rest(self) -> bytes:
+        """Return what came behind the last request, for another protocol to begin with."""
+        return self._take(len(self._buffer))
+
     async def _chunks(self) -> bytes:
         body = bytearray()
         while size := int((await self._line()).split(b";")[0], 16):

@@ -47,6 +47,7 @@ class RawClient:
         parts = urlsplit(url)
         host = parts.hostname or ""
         self._path = parts.path
+        self._timeout = timeout
         self._sock = socket.create_connection((host, parts.port or 80), timeout=timeout)
         if tls is not None:
             self._sock = tls.wrap_socket(self._sock, server_hostname=host, suppress_ragged_eofs=False)
@@ -73,10 +74,19 @@ class RawClient:
         rest = self.receive(until=missing)
         return Received(begun.data + rest.data, rest.ending)
 
+    def begin(self, size: int) -> Received:
+        """Receive a head and the first `size` bytes of its body, or more."""
+        begun = self.receive(until=b"\r\n\r\n")
+        rest = self.receive(until=size - len(begun.body))
+        return Received(begun.data + rest.data, rest.ending)
+
+    def is_silent(self, seconds: float = 0.1) -> bool:
+        """Whether the connection stays open and nothing comes for so long."""
+        return self.receive(timeout=seconds) == Received(b"", "open")
+
     def receive(self, *, until: int | bytes | None = None, timeout: float | None = None) -> Received:
         """Receive until the end, until so many bytes, these bytes, or `timeout` seconds of silence."""
-        if timeout is not None:
-            self._sock.settimeout(timeout)
+        self._sock.settimeout(self._timeout if timeout is None else timeout)
         data = bytearray()
         while not _enough(data, until):
             try:

@@ -109,7 +109,12 @@ class Wire:
             async with asyncio.timeout(_DRAIN_TIMEOUT):
                 while self._unacknowledged():  # noqa: ASYNC110 - the kernel tells nobody when the queue is empty
                     await asyncio.sleep(0.001)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.reset_now()
+
+    def reset_now(self) -> None:
+        """Send RST, whatever has not arrived yet."""
+        with contextlib.suppress(OSError):  # closed already
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
     async def cut(self) -> None:
