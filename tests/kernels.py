@@ -104,6 +104,7 @@ class RealKernel:
     manager: KernelManager = field(init=False, repr=False)
     client: BlockingKernelClient = field(init=False, repr=False)
     _home: Path = field(init=False, repr=False)
+    _replied: set[str] = field(default_factory=set, init=False, repr=False)
     _started_at: dict[str, float] = field(default_factory=dict, init=False, repr=False)
 
     def __enter__(self) -> Self:
@@ -145,7 +146,10 @@ class RealKernel:
 
     def finish(self, request: str, timeout: float = TIMEOUT) -> Result:
         """Wait until a cell that was started is done."""
+        deadline = time.monotonic() + timeout
         idle = self.wait_for(lambda message: _is_idle(message, request), timeout, since=0)
+        # ipykernel before 7.4 may lose a request that comes in while it sends a reply (ipykernel#1554).
+        self._await_reply(request, deadline)
         outputs = [message for message in self.messages if message.parent_id == request]
         errors = [message.text for message in outputs if message.type == "error"]
         return Result(
@@ -316,6 +320,13 @@ class RealKernel:
             )
             return
         raise KernelTimeout(f"not in time; the last messages: {self.messages[-5:]}")
+
+    def _await_reply(self, request: str, deadline: float) -> None:
+        while request not in self._replied:
+            if time.monotonic() > deadline:
+                raise KernelTimeout(f"no reply to {request}")
+            with suppress(queue.Empty):
+                self._replied.add(self.client.get_shell_msg(timeout=1)["parent_header"].get("msg_id", ""))
 
     def _require_life(self) -> None:
         if not self.manager.is_alive():
