@@ -7,15 +7,12 @@ answered also while the main shell is busy. The kernel starts a thread named aft
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import Any, Final
 
 from bgdl_jupyter.errors import BackgroundTransferError
 from bgdl_jupyter.frontends.kernel.running import has_started, kernel_version, running_kernel
 from bgdl_jupyter.model.host import LoopPlace
-
-log = logging.getLogger(__name__)
 
 #: 7.0 has subshells, and loses the parent of what is sent from other threads.
 _FIRST_VERSION: Final = (7, 1)
