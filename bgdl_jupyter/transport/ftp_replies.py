@@ -233,7 +233,7 @@ def failure_of(error: Exception, doing: str) -> BackgroundTransferError:
                 f"The certificate was rejected: {reason}.", web_error_status=certificate_status(error)
             )
         case ssl.SSLError() if not isinstance(error, ssl.SSLEOFError):
-            return ProtocolViolation(f"TLS broke while {doing}: {error.reason or 'unknown reason'}.")
+            return ProtocolViolation(f"TLS broke while {doing}: {getattr(error, 'reason', None) or 'unknown reason'}.")
         case TimeoutError():
             return TransferTimeout(f"Nothing came in time while {doing}.")
         case asyncio.IncompleteReadError() | ConnectionResetError() | ssl.SSLEOFError():
