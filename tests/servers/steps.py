@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from tests.servers.messages import Exchange
     from tests.servers.wire import Wire
 
-_TICKS_PER_SECOND = 50
+_TICKS_PER_SECOND = 25
+_SHORT = 0.25  # seconds; looking whether the client is there costs more than such a sleep
 
 
 class Events:
@@ -64,6 +65,13 @@ class Stage:
         """Record bytes that were handed to the kernel."""
         if self.exchange is not None:
             self.exchange.bytes_sent += size
+
+    async def pause(self, seconds: float) -> None:
+        """Wait. Raises `Gone` when the other side ends a long pause."""
+        if seconds > _SHORT:
+            await self.wire.unless_gone(asyncio.sleep(seconds))
+        elif seconds > 0:
+            await asyncio.sleep(seconds)
 
     def count_file(self, start: int, stop: int) -> None:
         """Record a range of the file that was handed to the kernel."""
@@ -113,8 +121,7 @@ class Send:
             await self._send(stage, start, stop)
             if stop < self.stop:
                 due = began + (stop - self.start) / self.rate - time.monotonic() if self.rate else self.pause
-                if due > 0:
-                    await stage.wire.unless_gone(asyncio.sleep(due))
+                await stage.pause(due)
 
     def _width(self) -> int:
         if self.piece is not None:
@@ -166,7 +173,7 @@ class Pause:
 
     async def perform(self, stage: Stage) -> None:
         """Wait."""
-        await stage.wire.unless_gone(asyncio.sleep(self.seconds))
+        await stage.pause(self.seconds)
 
 
 @dataclass(frozen=True, slots=True)

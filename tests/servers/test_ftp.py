@@ -26,8 +26,8 @@ CONTENT = Pattern(100_000, seed=3)
 WHOLE = FtpSpec(files={"/a": CONTENT})
 
 
-def connect(server: ScriptedFtp, *, timeout: float = 5) -> ftplib.FTP:
-    ftp = ftplib.FTP(timeout=timeout)  # noqa: S321 - FTP is what is tested
+def connect(server: ScriptedFtp) -> ftplib.FTP:
+    ftp = ftplib.FTP(timeout=5)  # noqa: S321 - FTP is what is tested
     ftp.connect(server.listener.host, server.listener.port)
     return ftp
 
@@ -108,11 +108,16 @@ def test_half_the_file_is_called_complete(scripted_ftp: StartScriptedFtp):
 def test_the_end_is_never_confirmed(scripted_ftp: StartScriptedFtp, final, error: type[Exception]):
     """F2."""
     server = scripted_ftp(FtpSpec(files={"/a": CONTENT}, final=final))
-    ftp = connect(server, timeout=0.3)
-    ftp.login()
-    with pytest.raises(error):
-        retrieve(ftp)
-    ftp.close()
+    with connect(server) as ftp:
+        ftp.login()
+        data = ftp.transfercmd("RETR /a")
+        with data, data.makefile("rb") as file:
+            assert file.read() == read(CONTENT)
+        assert ftp.sock is not None
+        ftp.sock.settimeout(0.2 if error is TimeoutError else 5)
+        with pytest.raises(error):
+            ftp.voidresp()
+        ftp.close()
     assert server.body_bytes_sent() == 100_000
 
 
@@ -147,9 +152,10 @@ def test_the_data_port_swallows(scripted_ftp: StartScriptedFtp):
     """F5."""
     with (
         black_hole() as port,
-        connect(scripted_ftp(FtpSpec(files={"/a": CONTENT}, passive_port=port)), timeout=0.3) as ftp,
+        connect(scripted_ftp(FtpSpec(files={"/a": CONTENT}, passive_port=port))) as ftp,
     ):
         ftp.login()
+        ftp.timeout = 0.2  # of the data connection
         with pytest.raises(TimeoutError):
             ftp.ntransfercmd("RETR /a")
 
