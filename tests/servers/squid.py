@@ -37,13 +37,13 @@ pinger_enable off
 netdb_filename none
 {auth}
 """
-_BASIC = """auth_param basic program {helper} {passwords}
+_BASIC = """auth_param basic program {program} {passwords}
 auth_param basic children 2
 auth_param basic realm proxy
 acl known proxy_auth REQUIRED
 http_access allow known
 http_access deny all"""
-_DIGEST = """auth_param digest program {helper} -c {passwords}
+_DIGEST = """auth_param digest program {program} -c {passwords}
 auth_param digest children 2
 auth_param digest realm proxy
 auth_param digest nonce_garbage_interval 5 minutes
@@ -51,7 +51,7 @@ acl known proxy_auth REQUIRED
 http_access allow known
 http_access deny all"""
 _OPEN = "http_access allow all"
-_HELPERS = (Path("/usr/lib/squid"), Path("/usr/lib64/squid"), Path("/usr/libexec/squid"))
+_PROGRAMS = (Path("/usr/lib/squid"), Path("/usr/lib64/squid"), Path("/usr/libexec/squid"))
 
 
 class Squid:
@@ -100,14 +100,14 @@ class Squid:
         if self._auth == "digest":
             secret = hashlib.md5(f"{user}:proxy:{password}".encode(), usedforsecurity=False).hexdigest()
             passwords.write_text(f"{user}:proxy:{secret}\n")
-            return _DIGEST.format(helper=_helper("digest_file_auth"), passwords=passwords)
+            return _DIGEST.format(program=_program("digest_file_auth"), passwords=passwords)
         crypted = subprocess.run([require("htpasswd"), "-nbm", user, password], check=True, capture_output=True)
         passwords.write_bytes(crypted.stdout)
-        return _BASIC.format(helper=_helper("basic_ncsa_auth"), passwords=passwords)
+        return _BASIC.format(program=_program("basic_ncsa_auth"), passwords=passwords)
 
 
-def _helper(name: str) -> Path:
-    for folder in _HELPERS:
+def _program(name: str) -> Path:
+    for folder in _PROGRAMS:
         if (folder / name).exists():
             return folder / name
-    raise FileNotFoundError(f"squid is here, but its {name} is in none of {[str(folder) for folder in _HELPERS]}")
+    raise FileNotFoundError(f"squid is here, but its {name} is in none of {[str(folder) for folder in _PROGRAMS]}")
