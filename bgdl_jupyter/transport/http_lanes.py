@@ -1,0 +1,127 @@
+"""
+Connections by what they may be used for.
+
+aiohttp tells connections apart by host, TLS and proxy. A lane is a pool of its own for one set of credentials: what
+was opened with one user's is never used with another's, nor without. Requests with a body take fresh connections,
+since one that died at rest would lose the body's only chance.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+
+from bgdl_jupyter.transport.http_wire import MAX_HEAD, Connector, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp.abc import AbstractResolver
+    from aiohttp.client_middlewares import ClientHandlerType
+    from aiohttp.client_reqrep import ClientRequest
+
+    from bgdl_jupyter.secret import Credential, Secret
+
+# Lanes at rest beyond these are closed, the longest unused first.
+_MAX_LANES: Final = 32
+_KEEP_ALIVE: Final = 15.0
+_DNS_CACHE: Final = 10
+_READ_BUFFER: Final = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneKey:
+    """What sets connections apart beyond their destination."""
+
+    credential: Credential | None = None
+    secrets: tuple[Secret, ...] = ()
+    proxy_credential: Credential | None = None
+    has_body: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    session: aiohttp.ClientSession
+    users: int = 0
+
+
+class LostConnection(aiohttp.ClientError):
+    """The connection broke before an answer; aiohttp would send the request again unasked if it saw its own error."""
+
+
+async def _ask_once(request: ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a request twice: whether to try again is the engine's decision."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise LostConnection from error
+
+
+class Lanes:
+    """All connections of one transport."""
+
+    def __init__(self, *, resolver: AbstractResolver, is_private: Callable[[str], bool], user_agent: str) -> None:
+        self._resolver = resolver
+        self._is_private = is_private
+        self._user_agent = user_agent
+        self._lanes: OrderedDict[LaneKey, _Lane] = OrderedDict()
+
+    def acquire(self, key: LaneKey) -> aiohttp.ClientSession:
+        """Return the session of a lane; it stays open until it is released as often as acquired."""
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane(self._make_session(key))
+        self._lanes.move_to_end(key)
+        lane.users += 1
+        return lane.session
+
+    async def release(self, key: LaneKey) -> None:
+        """Give a lane back."""
+        lane = self._lanes.get(key)
+        if lane is not None:
+            lane.users -= 1
+        if len(self._lanes) > _MAX_LANES:
+            await self._close_oldest()
+
+    async def _close_oldest(self) -> None:
+        for key, lane in list(self._lanes.items()):
+            if not lane.users:
+                del self._lanes[key]
+                await lane.session.close()
+                return
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        while self._lanes:
+            _, lane = self._lanes.popitem()
+            await lane.session.close()
+        await self._resolver.close()
+
+    def _make_session(self, key: LaneKey) -> aiohttp.ClientSession:
+        reuse = {"force_close": True} if key.has_body else {"keepalive_timeout": _KEEP_ALIVE}
+        connector = Connector(
+            is_private=self._is_private,
+            limit=0,  # how many is the engine's decision
+            resolver=self._resolver,
+            ttl_dns_cache=_DNS_CACHE,
+            **reuse,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": self._user_agent, "Accept": "*/*"},
+            middlewares=(_ask_once,),
+            response_class=Response,
+            timeout=aiohttp.ClientTimeout(total=None),
+            trust_env=False,
+            auto_decompress=False,
+            read_bufsize=_READ_BUFFER,
+            # The sum of all fields is bounded before the parser sees them.
+            max_line_size=MAX_HEAD,
+            max_field_size=MAX_HEAD,
+        )
