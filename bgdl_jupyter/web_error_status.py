@@ -7,6 +7,7 @@ Why the web refused: Windows' numbers, and what maps to them, as tables.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import errno
 import socket
 import ssl
@@ -139,6 +140,7 @@ _EXCEPTIONS: Final[tuple[tuple[type[BaseException], WebErrorStatus], ...]] = (
     (ConnectionAbortedError, WebErrorStatus.CONNECTION_ABORTED),
     (asyncio.IncompleteReadError, WebErrorStatus.CONNECTION_ABORTED),
     (asyncio.CancelledError, WebErrorStatus.OPERATION_CANCELED),
+    (concurrent.futures.CancelledError, WebErrorStatus.OPERATION_CANCELED),
     (ssl.SSLError, WebErrorStatus.CERTIFICATE_CONTAINS_ERRORS),
 )
 
@@ -148,9 +150,15 @@ _FOREIGN_NAMES: Final = {
     "ServerDisconnectedError": WebErrorStatus.DISCONNECTED,
     "ClientPayloadError": WebErrorStatus.CONNECTION_ABORTED,
     "TooManyRedirects": WebErrorStatus.REDIRECT_FAILED,
+    "RedirectClientError": WebErrorStatus.REDIRECT_FAILED,
     "ClientConnectorError": WebErrorStatus.CANNOT_CONNECT,
     "ClientConnectionError": WebErrorStatus.DISCONNECTED,
+    "ContentLengthError": WebErrorStatus.CONNECTION_ABORTED,
+    "TransferEncodingError": WebErrorStatus.CONNECTION_ABORTED,
+    "HttpProcessingError": WebErrorStatus.ERROR_HTTP_INVALID_SERVER_RESPONSE,
 }
+# It bears status 400 when the server does not speak HTTP: then its cause knows better.
+_WRAPPERS: Final = _FOREIGN_NAMES.keys() | {"ClientResponseError"}
 
 
 def certificate_status(error: ssl.SSLError) -> WebErrorStatus:
@@ -160,9 +168,8 @@ def certificate_status(error: ssl.SSLError) -> WebErrorStatus:
 
 def status_of_number(number: int) -> WebErrorStatus:
     """Return what an HTTP status (300-599) or an HRESULT (negative, or unsigned from 0x80000000 on) means."""
-    unsigned = number & 0xFFFFFFFF
-    if number < 0 or number >= 1 << 31:
-        return _STATUS_BY_HRESULT.get(unsigned, WebErrorStatus.UNKNOWN)
+    if -(1 << 31) <= number < 0 or 1 << 31 <= number < 1 << 32:
+        return _STATUS_BY_HRESULT.get(number & 0xFFFFFFFF, WebErrorStatus.UNKNOWN)
     if number < HTTPStatus.MULTIPLE_CHOICES or number > 599:  # noqa: PLR2004 (the last HTTP status there can be)
         return WebErrorStatus.UNKNOWN
     return WebErrorStatus(number) if number in _VALUES else _UNEXPECTED[number // 100]
@@ -184,7 +191,7 @@ def status_of_exception(error: BaseException) -> WebErrorStatus:
 
 def _is_wrapper(error: BaseException) -> bool:
     inner = getattr(error, "certificate_error", None) or error.__cause__ or getattr(error, "os_error", None)
-    foreign = any(base.__name__ in _FOREIGN_NAMES for base in type(error).__mro__)
+    foreign = any(base.__name__ in _WRAPPERS for base in type(error).__mro__)
     return foreign and inner is not None and _own_status(inner) is not WebErrorStatus.UNKNOWN
 
 
@@ -194,9 +201,6 @@ def _own_status(error: BaseException) -> WebErrorStatus:
         return own
     if isinstance(error, ssl.SSLCertVerificationError):
         return certificate_status(error)
-    number = getattr(error, "status", None)
-    if isinstance(number, int) and HTTPStatus.MULTIPLE_CHOICES <= number <= 599:  # noqa: PLR2004 (see above)
-        return status_of_number(number)
     for kind, status in _EXCEPTIONS:
         if isinstance(error, kind):
             return status
@@ -205,4 +209,5 @@ def _own_status(error: BaseException) -> WebErrorStatus:
     for base in type(error).__mro__:
         if base.__name__ in _FOREIGN_NAMES:
             return _FOREIGN_NAMES[base.__name__]
-    return WebErrorStatus.UNKNOWN
+    number = getattr(error, "status", None)
+    return status_of_number(number) if isinstance(number, int) and number > 0 else WebErrorStatus.UNKNOWN
