@@ -1,0 +1,30 @@
+import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { IStateDB } from '@jupyterlab/statedb';
+
+import { RememberedNotebooks } from '../remembered';
+import { NotebookRestorer } from '../restore';
+import { IDownloads, IDownloadSettings } from '../tokens';
+
+export const restorePlugin: JupyterFrontEndPlugin<void> = {
+  id: 'bgdl-jupyter:restore',
+  description: 'Loads the extension again after a kernel started anew, and revives saved outputs.',
+  autoStart: true,
+  requires: [IDownloads, IDownloadSettings, INotebookTracker],
+  optional: [IStateDB],
+  activate: (
+    _,
+    downloads: IDownloads,
+    settings: IDownloadSettings,
+    notebooks: INotebookTracker,
+    state: IStateDB | null
+  ) => {
+    const options = {
+      downloads,
+      remembered: new RememberedNotebooks(state),
+      isWanted: () => settings.choices.restoreAfterRestart
+    };
+    notebooks.widgetAdded.connect((_, panel) => new NotebookRestorer(panel, options));
+    notebooks.forEach(panel => new NotebookRestorer(panel, options));
+  }
+};

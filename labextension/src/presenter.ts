@@ -1,0 +1,171 @@
+/**
+ * Shows notices through JupyterLab's notifications and the browser's, and remembers which alerts were shown.
+ */
+
+import type { IDisposable } from '@lumino/disposable';
+import { Signal } from '@lumino/signaling';
+
+import type { Translations } from './format';
+import type { Downloads, KernelDownloads } from './model';
+import type { AlertView } from './protocol';
+import {
+  AlertLimiter,
+  alertNotice,
+  burstNotice,
+  INotice,
+  Place,
+  progressNotices,
+  runningSince,
+  RunningSince
+} from './toasts';
+
+/** A way to show notices: JupyterLab's in the lab, values in the tests. */
+export interface Notifier {
+  /** Show a notice; `popup` false puts it only in the notification centre. Returns its id. */
+  show(notice: INotice, options: { popup: boolean }): string;
+  /** Show another notice in the place of one that is there; false when it is not there any more. */
+  update(id: string, notice: INotice, options: { popup: boolean }): boolean;
+  dismiss(id: string): void;
+  /** Whether somebody closed the popup. */
+  isClosed(id: string): boolean;
+  /** Tell it outside the page. */
+  tell(title: string, body: string, tag: string): void;
+}
+
+/** Remembers which alerts were shown, also after the page was loaded again. */
+export interface ShownAlerts {
+  has(id: string): boolean;
+  add(id: string): void;
+}
+
+export interface IPreferences {
+  readonly progress: Place;
+  readonly alerts: Place;
+  readonly browserNotifications: boolean;
+}
+
+interface IShown {
+  readonly id: string;
+  text: string;
+}
+
+/** Keeps what is shown equal to what should be. */
+export class Presenter implements IDisposable {
+  constructor(private readonly _options: Presenter.IOptions) {
+    _options.downloads.alerted.connect(this._onAlert, this);
+  }
+
+  get isDisposed(): boolean {
+    return this._disposed;
+  }
+
+  /** Bring the notices of progress up to date; to be called about once a second. */
+  refresh(): void {
+    const { downloads, preferences, trans } = this._options;
+    const now = this._now();
+    this._since = runningSince(downloads.kernels, this._since, now);
+    const place = preferences().progress;
+    const notices = place === 'off' ? [] : progressNotices(downloads.kernels, this._since, now, trans);
+    const keys = new Set(notices.map(each => each.key));
+    [...this._progress.keys()].filter(each => !keys.has(each)).forEach(each => this._withdraw(each));
+    notices.forEach(each => this._showProgress(each, place));
+  }
+
+  dispose(): void {
+    if (this._disposed) {
+      return;
+    }
+    this._disposed = true;
+    this._options.downloads.alerted.disconnect(this._onAlert, this);
+    [...this._progress.keys()].forEach(each => this._withdraw(each));
+    Signal.clearData(this);
+  }
+
+  private _showProgress(notice: INotice, place: Place): void {
+    const { notifier } = this._options;
+    const shown = this._progress.get(notice.key);
+    if (shown === undefined) {
+      const id = notifier.show(notice, { popup: place === 'toast' });
+      this._progress.set(notice.key, { id, text: notice.text });
+    } else if (shown.text !== notice.text) {
+      shown.text = notice.text;
+      // A popup that somebody closed does not come back with the next number.
+      const popup = place === 'toast' && !notifier.isClosed(shown.id);
+      notifier.update(shown.id, notice, { popup });
+    }
+  }
+
+  private _withdraw(key: string): void {
+    const shown = this._progress.get(key);
+    this._progress.delete(key);
+    if (shown !== undefined) {
+      this._options.notifier.dismiss(shown.id);
+    }
+  }
+
+  private _onAlert(_: Downloads, { kernel, alert }: KernelDownloads.IAlert): void {
+    const { preferences, shown, trans } = this._options;
+    const { alerts: place } = preferences();
+    if (place === 'off' || !kernel.wantsToasts || shown.has(alert.id)) {
+      return;
+    }
+    shown.add(alert.id);
+    const popup = place === 'toast' && !alert.quiet;
+    if (this._limiter.admits(alert.kind, this._now())) {
+      this._showAlert(alertNotice(kernel, alert, trans), popup);
+    } else {
+      this._showBurst(popup);
+    }
+    this._tell(alert);
+  }
+
+  private _showAlert(notice: INotice, popup: boolean): void {
+    const { notifier } = this._options;
+    const running = this._progress.get(notice.key);
+    this._progress.delete(notice.key);
+    if (running === undefined || !notifier.update(running.id, notice, { popup })) {
+      notifier.show(notice, { popup });
+    }
+  }
+
+  private _showBurst(popup: boolean): void {
+    const { notifier, trans } = this._options;
+    const { held } = this._limiter;
+    const notice = burstNotice(held, trans);
+    if (held.success + held.failure + held.warning === 1) {
+      // The notice of an earlier burst stays as it was.
+      this._burstId = null;
+    }
+    if (this._burstId === null || !notifier.update(this._burstId, notice, { popup })) {
+      this._burstId = notifier.show(notice, { popup });
+    }
+  }
+
+  private _tell(alert: AlertView): void {
+    if (this._options.preferences().browserNotifications && !alert.quiet) {
+      this._options.notifier.tell(alert.title, alert.body, alert.id);
+    }
+  }
+
+  private _now(): number {
+    return (this._options.now ?? Date.now)();
+  }
+
+  private readonly _limiter = new AlertLimiter();
+  private readonly _progress = new Map<string, IShown>();
+  private _since: RunningSince = new Map();
+  private _burstId: string | null = null;
+  private _disposed = false;
+}
+
+export namespace Presenter {
+  export interface IOptions {
+    readonly downloads: Downloads;
+    readonly notifier: Notifier;
+    readonly shown: ShownAlerts;
+    readonly preferences: () => IPreferences;
+    readonly trans: Translations;
+    /** Milliseconds; for tests. */
+    readonly now?: () => number;
+  }
+}
