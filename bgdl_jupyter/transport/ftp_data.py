@@ -58,6 +58,15 @@ class Reception:
         After the last wanted byte the end of the connection is waited for ``patience`` seconds. Raises what the sink
         raised; what broke the connection is in `lost`.
         """
+        try:
+            await self._follow(patience)
+        finally:
+            self._end()
+            self._drop_pending()
+        if self._refusal is not None:
+            raise self._refusal
+
+    async def _follow(self, patience: float) -> None:
         while not self._has_ended:
             try:
                 async with asyncio.timeout(patience if self.is_filled else None):
@@ -67,8 +76,6 @@ class Reception:
             self._changed.clear()
             await self._let_the_sink_catch_up()
         await self._let_the_sink_catch_up()
-        if self._refusal is not None:
-            raise self._refusal
 
     async def _let_the_sink_catch_up(self) -> None:
         pending, self._pending = self._pending, None
@@ -77,6 +84,12 @@ class Reception:
         await pending
         if self._transport is not None:
             self._transport.resume_reading()
+
+    def _drop_pending(self) -> None:
+        """Give up what the sink wanted to be waited for, without a complaint about a coroutine that nobody ran."""
+        pending, self._pending = self._pending, None
+        if asyncio.iscoroutine(pending):
+            pending.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what can be paused."""
