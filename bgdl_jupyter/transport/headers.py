@@ -30,6 +30,10 @@ _CONTENT_RANGE: Final = re.compile(r"bytes (?:([0-9]{1,19})-([0-9]{1,19})/(?:([0
 _LENGTH: Final = re.compile(r"[0-9]{1,19}")
 _SECONDS: Final = re.compile(r"[0-9]+")
 _MAX_SECONDS: Final = 1e12  # past every cap, and still a number that can be shown
+# Plain numbers: a member of an enumeration costs more to look up than what it is compared with.
+_PARTIAL: Final = int(HTTPStatus.PARTIAL_CONTENT)
+_UNSATISFIABLE: Final = int(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+_FIRST_ERROR: Final = int(HTTPStatus.BAD_REQUEST)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _DROPPED: Final = frozenset({
@@ -63,10 +67,11 @@ def read_answer(status: int, headers: MultiMapping[str], actual_uri: str) -> Ans
     ProtocolViolation
         The length is given twice and differently, or is no number.
     """
-    content_range = parse_content_range(headers.getall("Content-Range", ()))
+    has_content_range = "Content-Range" in headers
+    content_range = parse_content_range(headers.getall("Content-Range")) if has_content_range else None
     is_encoded = bool(content_codings(headers))
     length = content_length(headers)
-    is_whole = status != HTTPStatus.PARTIAL_CONTENT
+    is_whole = status != _PARTIAL
     resource = Resource(
         actual_uri=actual_uri,
         status_code=status,
@@ -85,7 +90,7 @@ def read_answer(status: int, headers: MultiMapping[str], actual_uri: str) -> Ans
         status=status,
         content_length=length,
         content_range=content_range,
-        has_content_range="Content-Range" in headers,
+        has_content_range=has_content_range,
         is_multipart=(resource.content_type or "").startswith("multipart/byteranges"),
         is_encoded=is_encoded,
     )
@@ -93,14 +98,14 @@ def read_answer(status: int, headers: MultiMapping[str], actual_uri: str) -> Ans
 
 def is_error(status: int) -> bool:
     """Whether a status is one of an error."""
-    return status >= HTTPStatus.BAD_REQUEST
+    return status >= _FIRST_ERROR
 
 
 def _total(status: int, length: int | None, content_range: ContentRange | None, *, is_encoded: bool) -> int | None:
     """Return the length of the whole resource, decoded; None where it is not known."""
     if is_encoded:
         return None
-    if status in (HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
+    if status in (_PARTIAL, _UNSATISFIABLE):
         return content_range.total if content_range else None
     return length
 
@@ -116,9 +121,12 @@ def content_length(headers: MultiMapping[str]) -> int | None:
     """
     if "Transfer-Encoding" in headers:
         return None
-    values = {part.strip() for value in headers.getall("Content-Length", ()) for part in value.split(",")}
-    if not values:
+    given = headers.getall("Content-Length", ())
+    if not given:
         return None
+    if len(given) == 1 and _LENGTH.fullmatch(given[0]):
+        return int(given[0])
+    values = {part.strip() for value in given for part in value.split(",")}
     if len(values) > 1:
         raise ProtocolViolation("The server gave several lengths that differ.")
     value = values.pop()
@@ -150,20 +158,24 @@ def parse_content_range(values: Iterable[str]) -> ContentRange | None:
 
 
 def _accepts_ranges(status: int, headers: MultiMapping[str]) -> bool | None:
-    if status == HTTPStatus.PARTIAL_CONTENT:
+    if status == _PARTIAL:
         return True
     value = headers.get("Accept-Ranges")
     if value is None:
         return None
+    if value == "bytes":
+        return True
     units = {unit.strip().lower() for unit in value.split(",")}
     return True if "bytes" in units else False if "none" in units else None
 
 
+@lru_cache(maxsize=64)
 def media_type(value: str | None) -> str | None:
     """Return ``type/subtype`` in lower case, without parameters."""
     return (value.partition(";")[0].strip().lower() or None) if value else None
 
 
+@lru_cache(maxsize=64)
 def _modified_at(value: str | None) -> float | None:
     parsed = parse_http_date(value)
     try:
@@ -194,7 +206,14 @@ def _retry_after(value: str, date: str | None) -> float | None:
 
 def public_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Return the header fields that may be shown and stored: secrets masked, cookies and challenges left out."""
-    return tuple((name, _public_value(how, value)) for name, value in headers if (how := _disclosure(name)) != "drop")
+    public = []
+    for name, value in headers:
+        how = _disclosure(name)
+        if how == "show" and value.isprintable() and value.isascii():
+            public.append((name, value))
+        elif how != "drop":
+            public.append((name, _public_value(how, value)))
+    return tuple(public)
 
 
 @lru_cache(maxsize=512)
@@ -212,6 +231,4 @@ def _public_value(how: str, value: str) -> str:
     if how == "mask":
         return MASK
     text = shown(value) if how == "redact" else value
-    if text.isascii() and text.isprintable():
-        return text
     return _CONTROL.sub(" ", text.encode("utf-8", "replace").decode("utf-8"))

@@ -7,7 +7,8 @@ were given for; each request goes out once, and is answered or fails.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from bgdl_jupyter.errors import RedirectRefused, TransferFailed, TransferTimeout
+from bgdl_jupyter.errors import RedirectRefused, TransferFailed
 from bgdl_jupyter.transport.addresses import Resolver, is_private_address, is_private_name
 from bgdl_jupyter.transport.authentication import Authenticator
 from bgdl_jupyter.transport.http_errors import WIRE_ERRORS, failure_of
@@ -23,19 +24,21 @@ from bgdl_jupyter.transport.http_exchange import HttpExchange
 from bgdl_jupyter.transport.http_identity import Identity
 from bgdl_jupyter.transport.http_lanes import Lanes
 from bgdl_jupyter.transport.http_request import RequestBody, headers_of
-from bgdl_jupyter.transport.http_statuses import check_status, status_error
+from bgdl_jupyter.transport.http_statuses import is_answer, status_error, status_failure
 from bgdl_jupyter.transport.http_wire import Attempt, current_attempt, private_redirect
 from bgdl_jupyter.transport.proxies import EnvironmentProxies
 from bgdl_jupyter.transport.redirects import MAX_REDIRECTS, REDIRECTS, Hop, first_hop, next_hop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
+    from types import TracebackType
 
     from aiohttp.abc import AbstractResolver
     from multidict import MultiMapping
 
     from bgdl_jupyter.secret import Secret
     from bgdl_jupyter.transport.base import ProxyServer, Request
+    from bgdl_jupyter.uris import Origin
 
 _SCHEMES: Final = frozenset({"http", "https"})
 
@@ -47,6 +50,27 @@ class _TunnelRefused(Exception):
         super().__init__(status)
         self.status = status
         self.headers = headers
+
+
+class _Opening(AbstractAsyncContextManager["HttpExchange"]):
+    """One use of a transport: the exchange, and its end."""
+
+    __slots__ = ("_exchange", "_request", "_transport")
+
+    def __init__(self, transport: HttpTransport, request: Request) -> None:
+        self._transport = transport
+        self._request = request
+        self._exchange: HttpExchange | None = None
+
+    async def __aenter__(self) -> HttpExchange:
+        self._exchange = await self._transport.follow(self._request)
+        return self._exchange
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._exchange is not None:
+            await self._exchange.aclose()
 
 
 class HttpTransport:
@@ -80,8 +104,7 @@ class HttpTransport:
         """The URI schemes that it serves."""
         return _SCHEMES
 
-    @asynccontextmanager
-    async def open(self, request: Request) -> AsyncIterator[HttpExchange]:
+    def open(self, request: Request) -> AbstractAsyncContextManager[HttpExchange]:
         """
         Ask for a resource, follow redirects and answer challenges.
 
@@ -90,44 +113,42 @@ class HttpTransport:
         TransferFailed
             There is no answer with a file; see `bgdl_jupyter.transport.base.Transport.open`.
         """
-        exchange = await self._follow(request)
-        try:
-            yield exchange
-        finally:
-            await exchange.aclose()
+        return _Opening(self, request)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._lanes.aclose()
 
-    async def _follow(self, request: Request) -> HttpExchange:
-        """Return the first answer that is no redirect."""
+    async def follow(self, request: Request) -> HttpExchange:
+        """Return the first answer that is no redirect; whoever takes it closes it."""
         method = request.method if request.body is None or request.method != "GET" else "POST"
         hop = first_hop(request.uri, method, has_body=request.body is not None)
         home = hop.origin
         for _ in range(MAX_REDIRECTS + 1):
             exchange = await self._ask(request, hop)
+            if is_answer(exchange.status, hop.method):
+                return exchange
             try:
-                if exchange.status not in REDIRECTS:
-                    await check_status(exchange, hop.method, _secrets(request))
-                    return exchange
-                hop = next_hop(
-                    hop,
-                    exchange.status,
-                    exchange.headers.get("Location"),
-                    home=home,
-                    safety=request.safety,
-                    is_public=self._is_public(request, hop, exchange),
-                )
+                hop = await self._lead_on(request, hop, exchange, home)
             except TransferFailed as failed:
-                failed.body_was_sent = failed.body_was_sent or exchange.has_sent_body
-                await exchange.aclose()
+                failed.body_was_sent = exchange.has_sent_body
                 raise
-            except BaseException:
+            finally:
                 await exchange.aclose()
-                raise
-            await exchange.aclose()
         raise RedirectRefused(f"{home} redirected more than {MAX_REDIRECTS} times.")
+
+    async def _lead_on(self, request: Request, hop: Hop, exchange: HttpExchange, home: Origin) -> Hop:
+        """Return where an answer without a file leads to; raises where it leads nowhere."""
+        if exchange.status not in REDIRECTS:
+            raise await status_failure(exchange, _secrets(request))
+        return next_hop(
+            hop,
+            exchange.status,
+            exchange.headers.get("Location"),
+            home=home,
+            safety=request.safety,
+            is_public=self._is_public(request, hop, exchange),
+        )
 
     async def _ask(self, request: Request, hop: Hop) -> HttpExchange:
         """Return the answer to one hop, after one answer to each challenge."""
@@ -176,7 +197,7 @@ class HttpTransport:
                 headers=_headers(request, hop, identity, body, is_tunnel=proxy is None or hop.url.scheme == "https"),
                 data=None if body is None else body.chunks(),
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=None, connect=request.connect_timeout),
+                timeout=_timeouts(request.connect_timeout),
                 ssl=request.ssl_context or True,
                 **_proxy_options(proxy, identity),
             )
@@ -218,6 +239,11 @@ def _headers(
     return headers
 
 
+@lru_cache(maxsize=16)
+def _timeouts(connect: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect)
+
+
 def _proxy_options(proxy: ProxyServer | None, identity: Identity) -> dict[str, Any]:
     if proxy is None:
         return {}
@@ -230,8 +256,6 @@ def _proxy_options(proxy: ProxyServer | None, identity: Identity) -> dict[str, A
 def _failure(error: BaseException, attempt: Attempt, hop: Hop) -> TransferFailed:
     if attempt.flaw is not None:
         return attempt.flaw
-    if isinstance(error, TimeoutError) and attempt.watch is not None:
-        return TransferTimeout(f"{hop.origin} did not answer in time.")
     return failure_of(error, hop.origin, heard=attempt.heard)
 
 

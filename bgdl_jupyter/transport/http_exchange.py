@@ -12,7 +12,6 @@ from bgdl_jupyter.transport.decoding import Decoder
 from bgdl_jupyter.transport.headers import content_codings, read_answer
 from bgdl_jupyter.transport.http_body import BodyReceiver
 from bgdl_jupyter.transport.http_errors import WIRE_ERRORS, cut_short
-from bgdl_jupyter.transport.redirects import shown_hop
 
 if TYPE_CHECKING:
     import aiohttp
@@ -82,7 +81,7 @@ class HttpExchange:
     def answer(self) -> Answer:
         """What the server says."""
         if self._answer is None:
-            self._answer = read_answer(self.status, self.headers, shown_hop(self._hop, self._request.uri))
+            self._answer = read_answer(self.status, self.headers, self._hop.shown)
         return self._answer
 
     @property
@@ -127,10 +126,10 @@ class HttpExchange:
         return length is not None and length - self._response.content.total_bytes <= _DIRECT_FROM
 
     def _framing(self) -> Framing:
-        codings = [part.strip().lower() for part in self.headers.get("Transfer-Encoding", "").split(",")]
-        if codings == ["chunked"]:
+        coding = self.headers.get("Transfer-Encoding", "").strip().lower()
+        if coding == "chunked":
             return Framing.CHUNKED
-        if codings not in ([""], ["identity"]):
+        if coding not in ("", "identity"):
             raise ProtocolViolation("The server sent a transfer coding that was not asked for.")
         return Framing.CLOSED if self.answer.content_length is None else Framing.LENGTH
 
@@ -145,13 +144,16 @@ class HttpExchange:
     async def _pump(self, sink: Sink, limit: int | None) -> bool:
         """Deliver what aiohttp reads; return whether that was all."""
         left = limit
+        content = self._response.content
         while left != 0 and (data := await self._next_chunk()):
             if left is not None:
                 data = data[:left]
                 left -= len(data)
             if (pending := sink.write(data)) is not None:
                 await pending
-        self._is_finished = left != 0 or self._response.content.at_eof()
+            if content.at_eof():
+                break
+        self._is_finished = left != 0 or content.at_eof()
         return self._is_finished
 
     async def _next_chunk(self) -> bytes:
@@ -187,14 +189,16 @@ class HttpExchange:
         if transport is None or watch is None:
             return await self._pump(sink, limit)
         ahead = self._take_ahead()
+        if self._response.content.at_eof():
+            await _write(sink, ahead[:limit])
+            return limit is None or len(ahead) <= limit
         wanted = min((size for size in (length, limit) if size is not None), default=None)
         left = None if wanted is None else wanted - len(ahead[:wanted])
         receiver = BodyReceiver(watch, transport, sink, left=left, origin=self.origin)
         transport.pause_reading()
         transport.set_protocol(receiver)
         try:
-            if ahead and (pending := sink.write(ahead[:wanted])) is not None:
-                await pending
+            await _write(sink, ahead[:wanted])
             if left != 0:
                 await receiver.receive()
         except BaseException:
@@ -214,10 +218,15 @@ class HttpExchange:
     def _take_ahead(self) -> bytes:
         """Return what aiohttp has read of the body, to the last byte."""
         failure: NetworkFailed
+        chunks: list[bytes] = []
         try:
-            return self._response.content.read_nowait()
+            # Reading lets the parser go on with what it held back, so that there may be more.
+            while data := self._response.content.read_nowait():
+                chunks.append(data)
         except WIRE_ERRORS as error:
             failure = cut_short(self.origin, error)
+        else:
+            return b"".join(chunks)
         raise failure
 
     def _hand_back(self, transport: asyncio.Transport) -> None:
@@ -250,3 +259,8 @@ class HttpExchange:
         if self._body is not None:
             await self._body.aclose()
         await self._lanes.release(self._lane)
+
+
+async def _write(sink: Sink, data: bytes) -> None:
+    if data and (pending := sink.write(data)) is not None:
+        await pending

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
-from bgdl_jupyter.transport.http_wire import MAX_HEAD, Connector, Response
+from bgdl_jupyter.transport.http_wire import MAX_HEAD, Connector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +116,6 @@ class Lanes:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent, "Accept": "*/*"},
             middlewares=(_ask_once,),
-            response_class=Response,
             timeout=aiohttp.ClientTimeout(total=None),
             trust_env=False,
             auto_decompress=False,

@@ -106,7 +106,8 @@ class RequestBody:
             await self._hear()
             self.was_sent = True
             yield chunk
-            self._attempt.made_progress()
+            if self._attempt.watch is not None:
+                self._attempt.watch.start_timer()
 
     async def _hear(self) -> None:
         """

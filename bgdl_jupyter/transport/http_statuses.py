@@ -33,27 +33,16 @@ def is_answer(status: int, method: str) -> bool:
     return status in (_RESULTS if method in _SENDING else _FILES)
 
 
-async def check_status(exchange: HttpExchange, method: str, secrets: Iterable[Secret]) -> None:
-    """
-    Do nothing for an answer; fail for anything else.
-
-    Raises
-    ------
-    HttpStatusError
-        With the status, what it is called, and how long the server asked to be left alone.
-    ProtocolViolation
-        The answer is no final one.
-    """
-    if is_answer(exchange.status, method):
-        return
+async def status_failure(exchange: HttpExchange, secrets: Iterable[Secret]) -> TransferFailed:
+    """Return the error for a response that is no answer, with how long the server asked to be left alone."""
     if exchange.status < HTTPStatus.OK:
-        raise ProtocolViolation(f"{exchange.origin} switched protocols without being asked to.")
+        return ProtocolViolation(f"{exchange.origin} switched protocols without being asked to.")
     notice = await _notice(exchange, secrets) if exchange.status >= HTTPStatus.BAD_REQUEST else ""
     who = "The proxy" if exchange.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED else str(exchange.origin)
     failed = status_error(who, exchange.status, notice)
     failed.retry_after = parse_retry_after(exchange.headers.getall("Retry-After", ()), exchange.headers.get("Date"))
     failed.body_was_sent = exchange.has_sent_body
-    raise failed
+    return failed
 
 
 def status_error(who: str, status: int, notice: str = "") -> TransferFailed:

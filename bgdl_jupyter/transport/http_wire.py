@@ -1,9 +1,10 @@
 """
 What we add to aiohttp between the connection and the response.
 
-`Watch` stands between a connection and aiohttp's parser for the connection's whole life: it bounds the head, and a
-connection that says anything while it rests is aborted, so that surplus bytes never become the next answer.
-`Connector` checks whom a connection leads to before a byte is sent; `Response` holds the head's deadline.
+`Watch` stands between a connection and aiohttp's parser for the connection's whole life: it bounds the head in length
+and time, and a connection that says anything while it rests is aborted, so that surplus bytes never become the next
+answer.
+`Connector` checks whom a connection leads to before a byte is sent.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
-from bgdl_jupyter.errors import ProtocolViolation, RedirectRefused, TransferFailed
+from bgdl_jupyter.errors import ProtocolViolation, RedirectRefused, TransferFailed, TransferTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 MAX_HEAD: Final = 64 * 1024
 MAX_INTERIM_ANSWERS: Final = 20
 _END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,19})\r\n", re.IGNORECASE)
+# What nearly every answer begins with: the others are read with more care.
+_FINAL: Final = (b"HTTP/1.1 2", b"HTTP/1.1 3", b"HTTP/1.1 4", b"HTTP/1.1 5")
 _HEARD: Final = 16
 
 
@@ -42,7 +46,6 @@ class Attempt:
     response_timeout: float
     refuses_private: bool = False
     is_direct: bool = True
-    deadline: asyncio.Timeout | None = None
     peer: str = ""
     watch: Watch | None = None
     flaw: TransferFailed | None = None
@@ -51,11 +54,6 @@ class Attempt:
     def heard(self) -> bytes:
         """The first bytes of the answer."""
         return self.watch.heard if self.watch else b""
-
-    def made_progress(self) -> None:
-        """Start the time for the answer's head again: a byte of our body has gone."""
-        if self.deadline is not None and self.deadline.when() is not None:
-            self.deadline.reschedule(asyncio.get_running_loop().time() + self.response_timeout)
 
 
 #: The attempt that the current task makes; aiohttp has no other way through to its connector and response.
@@ -77,18 +75,42 @@ class Watch(asyncio.Protocol):
         self._reads_head = False
         self._interim_answers = 0
         self._size = 0
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._poll: select.poll | None = None
         self.heard = b""
         self.is_resting = True
         self.has_ended = False
 
     def begin(self, attempt: Attempt) -> None:
-        """Expect the answer to a new request."""
+        """Expect the answer to a new request, its head within the attempt's time however many bytes of it come."""
         self._attempt = attempt
         self._head.clear()
         self._reads_head = True
         self._interim_answers = self._size = 0
         self.heard = b""
         self.is_resting = False
+        self.start_timer()
+
+    def start_timer(self) -> None:
+        """Start the time for the head, again if a byte of our body has gone."""
+        self._stop_timer()
+        if self._attempt is not None and self._reads_head:
+            self._timer = self._loop.call_later(self._attempt.response_timeout, self._expire)
+
+    def _expire(self) -> None:
+        self._give_up(TransferTimeout("The server did not answer in time."))
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def rest(self) -> None:
+        """Expect nothing: the exchange is over."""
+        self._stop_timer()
+        self.is_resting = True
+        self._attempt = None
 
     def has_unread(self) -> bool:
         """Whether the kernel holds bytes, or an end, that the loop has not seen."""
@@ -97,14 +119,10 @@ class Watch(asyncio.Protocol):
             return True
         if not hasattr(select, "poll"):
             return bool(select.select([sock], [], [], 0)[0])
-        poll = select.poll()
-        poll.register(sock.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
-
-    def rest(self) -> None:
-        """Expect nothing: the exchange is over."""
-        self.is_resting = True
-        self._attempt = None
+        if self._poll is None:
+            self._poll = select.poll()
+            self._poll.register(sock.fileno(), select.POLLIN)
+        return bool(self._poll.poll(0))
 
     def data_received(self, data: bytes) -> None:
         """Take what came from the network."""
@@ -118,41 +136,47 @@ class Watch(asyncio.Protocol):
     def _receive_head(self, data: bytes) -> None:
         if not self.heard:
             self.heard = data[:_HEARD]
-        while data and self._reads_head:
-            end = self._end_in(data)
+        is_final = False
+        while data and not is_final:
+            end, is_final = self._end_in(data)
             self._size += end
-            if flaw := self._flaw():
-                self._give_up(flaw)
+            if self._size > MAX_HEAD or self._interim_answers > MAX_INTERIM_ANSWERS:
+                self._give_up(self._flaw())
                 return
+            if is_final and not _has_surplus(data, end):
+                end = len(data)
+            if is_final:
+                self._reads_head = False
+                self._stop_timer()
             self._handler.data_received(data[:end])
             data = data[end:]
         if data:
             self._handler.data_received(data)
 
-    def _end_in(self, data: bytes) -> int:
-        """Return where the present head ends in new bytes, their length where it does not."""
+    def _end_in(self, data: bytes) -> tuple[int, bool]:
+        """Return where the present head ends in new bytes, their length where it does not, and whether for good."""
         known = len(self._head)
+        if not known and data.startswith(_FINAL) and (end := data.find(b"\r\n\r\n")) >= 0:
+            return end + 4, True
         self._head += data
         match = _END_OF_HEAD.search(self._head, max(0, known - 3))
         if match is None:
-            return len(data)
+            return len(data), False
         is_interim = self._head[9:10] == b"1" and self._head[9:12] != b"101"
         self._head.clear()
         self._interim_answers += is_interim
-        self._reads_head = is_interim
-        return match.end() - known
+        return match.end() - known, not is_interim
 
-    def _flaw(self) -> str:
-        """Return what is wrong with the head so far, in words; empty where nothing is."""
+    def _flaw(self) -> ProtocolViolation:
+        """Return what is wrong with a head that is past its bounds."""
         if self._size > MAX_HEAD:
-            return f"The header of the answer is longer than {MAX_HEAD // 1024} KiB."
-        if self._interim_answers > MAX_INTERIM_ANSWERS:
-            return f"The server sent more than {MAX_INTERIM_ANSWERS} interim answers."
-        return ""
+            return ProtocolViolation(f"The header of the answer is longer than {MAX_HEAD // 1024} KiB.")
+        return ProtocolViolation(f"The server sent more than {MAX_INTERIM_ANSWERS} interim answers.")
 
-    def _give_up(self, reason: str) -> None:
+    def _give_up(self, flaw: TransferFailed) -> None:
+        self._stop_timer()
         if self._attempt is not None:
-            self._attempt.flaw = ProtocolViolation(reason)
+            self._attempt.flaw = flaw
         self.is_resting = True
         self._transport.abort()
 
@@ -163,6 +187,7 @@ class Watch(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Pass on that the connection is gone."""
+        self._stop_timer()
         self._handler.connection_lost(error)
 
     def pause_writing(self) -> None:
@@ -172,6 +197,12 @@ class Watch(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Pass on that the send buffer has room."""
         self._handler.resume_writing()
+
+
+def _has_surplus(data: bytes, end: int) -> bool:
+    """Whether more than one answer may be in what came with a head that ends at ``end``."""
+    length = _LENGTH.search(data, 0, end)
+    return length is None or len(data) - end > int(length[1])
 
 
 class Connector(aiohttp.TCPConnector):
@@ -186,7 +217,7 @@ class Connector(aiohttp.TCPConnector):
         Those of `aiohttp.TCPConnector`.
     """
 
-    def __init__(self, *, is_private: Callable[[str], bool], **options: Any) -> None:  # noqa: ANN401 (aiohttp's own)
+    def __init__(self, *, is_private: Callable[[str], bool], **options: Any) -> None:
         super().__init__(socket_factory=self._make_socket, **options)
         self._is_private = is_private
 
@@ -241,23 +272,3 @@ def private_redirect() -> RedirectRefused:
         "A public server redirected to a private or local address.",
         hint="Set `allow_private_redirect` if that is meant to be.",
     )
-
-
-class Response(aiohttp.ClientResponse):
-    """A response whose head has to come within the attempt's time."""
-
-    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        """
-        Read the head.
-
-        Raises
-        ------
-        TimeoutError
-            It was not complete in time, however many bytes of it came.
-        """
-        attempt = current_attempt.get(None)
-        if attempt is None or attempt.watch is None:
-            # The answer of a proxy to CONNECT; it has the connection's time.
-            return await super().start(connection)
-        async with asyncio.timeout(attempt.response_timeout) as attempt.deadline:
-            return await super().start(connection)

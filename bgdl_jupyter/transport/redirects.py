@@ -35,25 +35,32 @@ class Hop:
     """
     One request on the way to a resource.
 
-    ``is_home`` says that it goes to the origin the user named, and may bear what was given for it;
+    ``shown`` is the redacted form of ``url``; ``hides_query`` says that the user's query is a secret, and so is every
+    later one; ``is_home`` that the request goes to the origin the user named, and may bear what was given for it;
     ``refuses_private`` that the public internet sent us, and may not send us into a private network.
     """
 
     url: URL
+    origin: Origin
+    shown: str
     method: str
+    hides_query: bool = False
     has_body: bool = False
     is_home: bool = True
     refuses_private: bool = False
 
-    @property
-    def origin(self) -> Origin:
-        """Whom the request goes to."""
-        return origin_of(self.url)
-
 
 def first_hop(uri: SplitUri, method: str, *, has_body: bool) -> Hop:
     """Return the request that the user made."""
-    return Hop(url=URL(uri.full, encoded=True), method=method.upper(), has_body=has_body)
+    url = URL(uri.full, encoded=True)
+    return Hop(
+        url=url,
+        origin=origin_of(url),
+        shown=uri.public,
+        method=method.upper(),
+        hides_query=uri.query is not None,
+        has_body=has_body,
+    )
 
 
 def next_hop(hop: Hop, status: int, location: str | None, *, home: Origin, safety: Safety, is_public: bool) -> Hop:
@@ -93,7 +100,14 @@ def next_hop(hop: Hop, status: int, location: str | None, *, home: Origin, safet
             hint="Set `allow_body_redirect` if that is meant to be.",
         )
     refuses_private = is_public and not safety.allow_private_redirect
-    return replace(turned, url=url, is_home=origin == home, refuses_private=refuses_private)
+    return replace(
+        turned,
+        url=url,
+        origin=origin,
+        shown=_shown(url, hides_query=hop.hides_query),
+        is_home=origin == home,
+        refuses_private=refuses_private,
+    )
 
 
 def _without_body(hop: Hop, status: int) -> Hop:
@@ -133,10 +147,7 @@ def _joined(base: URL, text: str) -> URL:
     return url.with_user(None) if url.raw_user is not None or url.raw_password is not None else url
 
 
-def shown_hop(hop: Hop, asked: SplitUri) -> str:
-    """Return the redacted form of a hop's URI; where the user's query is a secret, so is every later one."""
-    if str(hop.url) == asked.full:
-        return asked.public
-    if asked.query is not None and hop.url.raw_query_string:
-        return str(hop.url.with_query(None)) + HIDDEN_QUERY
-    return shown(str(hop.url))
+def _shown(url: URL, *, hides_query: bool) -> str:
+    if hides_query and url.raw_query_string:
+        return str(url.with_query(None)) + HIDDEN_QUERY
+    return shown(str(url))

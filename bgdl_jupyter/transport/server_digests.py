@@ -33,6 +33,14 @@ _ALGORITHMS: Final = {
     "crc32c": "crc32c",
 }
 _AMAZON: Final = tuple((f"x-amz-checksum-{name}", name) for name in ("crc32c", "sha1", "sha256", "sha512", "md5"))
+_HEADERS: Final = (
+    "Repr-Digest",
+    "Digest",
+    "Content-Digest",
+    "Content-MD5",
+    "x-goog-hash",
+    *(name for name, _ in _AMAZON),
+)
 _STRUCTURED: Final = re.compile(r"\s*([a-z0-9*_.-]+)\s*=\s*:([A-Za-z0-9+/=]*):\s*(?:;[^,]*)?(?:,|$)")
 
 
@@ -47,6 +55,8 @@ def server_digests(headers: MultiMapping[str], *, is_whole: bool) -> tuple[Diges
     is_whole:
         Whether the body is the whole resource and not a part of it.
     """
+    if not any(name in headers for name in _HEADERS):
+        return ()
     found: dict[str, Digest] = {}
     for algorithm, value in _given(headers, is_whole=is_whole):
         digest = _digest(algorithm, value)
