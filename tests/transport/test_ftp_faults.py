@@ -156,6 +156,18 @@ class TestPassive:
                 foreign.accept()
         assert fetched.body == BODY
 
+    async def test_the_data_come_from_the_address_that_the_commands_went_to(self, transport, monkeypatch):
+        """A name may have several addresses, and another one a moment later."""
+        addresses = iter(["127.0.0.1"])
+
+        def resolve(_host: str, port: int, *_: object, **__: object) -> list[tuple[object, ...]]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(addresses, "127.0.0.2"), port))]
+
+        with ScriptedFtp(FtpSpec(files=FILES)) as server:
+            monkeypatch.setattr(socket, "getaddrinfo", resolve)
+            uri = server.url("/a").replace("127.0.0.1", "files.test")
+            assert (await fetch(transport, uri)).body == BODY
+
     async def test_the_unspecified_address_means_the_server(self, transport):
         spec = FtpSpec(files=FILES, passive_host="0.0.0.0", replies={"EPSV": b"522 no\r\n"})
         with ScriptedFtp(spec) as server:
