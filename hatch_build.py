@@ -64,7 +64,7 @@ class LabExtensionHook(BuildHookInterface):  # type: ignore[type-arg]  # hatchli
         except (OSError, subprocess.CalledProcessError) as error:
             message = (
                 f"The lab extension could not be built: jlpm {' '.join(arguments)}: {error}. "
-                "It needs the npm registry; without one, install a wheel or the source distribution, which carry the built extension."
+                "It needs the npm registry; a wheel and the source distribution carry the extension as it is built."
             )
             raise RuntimeError(message) from error
 
