@@ -16,6 +16,7 @@ R5-R7 (status errors, retries, the tail of a body without length) are in `engine
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -33,6 +34,8 @@ OVERLAP: Final = 64 * 1024
 MAX_RESTARTS: Final = 2
 # A Last-Modified younger than this against Date may hide a second change in the same second (RFC 9110 8.8.2.2).
 _SETTLED_AFTER: Final = 60.0
+# The standard has it upper case; a server that writes it small means the same.
+_WEAK: Final = ("W/", "w/")
 
 
 class ValidatorKind(Enum):
@@ -56,8 +59,11 @@ class Validator:
 
     @classmethod
     def from_record(cls, record: list[str] | None) -> Validator | None:
-        """Return the validator of a JSON form."""
-        return cls(ValidatorKind(record[0]), str(record[1])) if record else None
+        """Return the validator of a JSON form; a wrong shape raises ``TypeError`` or ``ValueError``."""
+        if record is None:
+            return None
+        kind, value = record
+        return cls(ValidatorKind(kind), _text(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +121,17 @@ class Resource:
     def from_record(cls, record: dict[str, Any]) -> Resource:
         """Return the resource of a JSON form; a wrong shape raises ``KeyError``, ``TypeError`` or ``ValueError``."""
         return cls(
-            **{
-                **record,
-                "headers": tuple((str(name), str(value)) for name, value in record["headers"]),
-                "validator": Validator.from_record(record["validator"]),
-                "digests": tuple(Digest(str(name), str(value)) for name, value in record["digests"]),
-            }
+            actual_uri=_text(record["actual_uri"]),
+            status_code=_count(record["status_code"]),
+            headers=tuple((_text(name), _text(value)) for name, value in record["headers"]),
+            length=None if record["length"] is None else _count(record["length"]),
+            validator=Validator.from_record(record["validator"]),
+            accepts_ranges=_flag(record["accepts_ranges"]),
+            content_type=_text_or_none(record["content_type"]),
+            content_encoding=_text_or_none(record["content_encoding"]),
+            suggested_name=_text_or_none(record["suggested_name"]),
+            modified_at=None if record["modified_at"] is None else _time(record["modified_at"]),
+            digests=tuple(Digest(_text(name), _text(value)) for name, value in record["digests"]),
         )
 
 
@@ -176,7 +187,7 @@ def strong_validator(etag: str | None, last_modified: str | None, date: str | No
 
     An ETag that is not weak; else a Last-Modified at least 60 s older than the response's Date; else None.
     """
-    if etag and not etag.startswith("W/"):
+    if etag and not etag.startswith(_WEAK):
         return Validator(ValidatorKind.ETAG, etag)
     modified, sent = parse_http_date(last_modified), parse_http_date(date)
     if last_modified and modified and sent and (sent - modified).total_seconds() >= _SETTLED_AFTER:
@@ -197,7 +208,7 @@ def parse_http_date(text: str | None) -> datetime | None:
 
 def may_splice(kept: Kept) -> bool:
     """R0: whether what is on disk may be gone on with at all."""
-    if kept.position <= 0 or kept.restarts > MAX_RESTARTS:
+    if kept.position <= 0 or kept.restarts >= MAX_RESTARTS:
         return False
     return kept.validator is not None or kept.has_digest or kept.trusts_unverified
 
@@ -247,32 +258,54 @@ def _decide_partial(kept: Kept, asked: ByteRange | None, answer: Answer) -> Deci
 
 def _flaw_of_part(kept: Kept, asked: ByteRange, answer: Answer) -> str:
     """Return what makes a 206 unusable, in words; empty where nothing does."""
-    content_range = answer.content_range
     if answer.is_multipart:
         return "the part is wrapped in multipart/byteranges"
     if answer.is_encoded:
         return "the part has a content coding, its offsets cannot be trusted"
+    content_range = answer.content_range
     if content_range is None or content_range.sent is None:
         return "the part has no readable Content-Range"
-    sent, total = content_range.sent, content_range.total
+    if answer.content_length is not None and answer.content_length != content_range.sent.length:
+        return "Content-Length and Content-Range differ"
+    if _is_other_version(kept, answer):
+        return "the validator is another one than before"
+    return _flaw_of_place(kept, asked, content_range.sent, content_range.total)
+
+
+def _flaw_of_place(kept: Kept, asked: ByteRange, sent: ByteRange, total: int | None) -> str:
+    """Return why the bytes of a 206 do not belong where they are missing, in words; empty where they do."""
     if sent.start > max(asked.start, kept.position):
         return "the part starts behind what was asked for"
     if (total is not None and sent.stop > total) or (total is None and kept.length is None):
         return "the part does not fit into the total"
     if kept.length is not None and (total not in (None, kept.length) or sent.stop > kept.length):
         return "the total is another one than before"
-    if answer.content_length is not None and answer.content_length != sent.length:
-        return "Content-Length and Content-Range differ"
-    if _is_other_version(kept, answer):
-        return "the validator is another one than before"
+    if sent.stop <= kept.position and kept.position not in (kept.length, total):
+        return "the part has nothing that is missing"  # asked again, the server would send the same for ever
     return ""
 
 
 def _is_other_version(kept: Kept, answer: Answer) -> bool:
-    validator = answer.resource.validator
-    if kept.validator is None or validator is None:
+    """Whether the answer states a validator, and it is not ours; one that states none may still be the same."""
+    ours, theirs = kept.validator, answer.resource.validator
+    if ours is None:
         return False
-    return validator.kind is kept.validator.kind and validator != kept.validator
+    # The header as it stands: what is too weak to be a validator is still good enough to tell two versions apart.
+    stated = _stated(answer.resource, ours.kind)
+    if stated is not None:
+        return not _is_same(ours, stated)
+    return theirs is not None and theirs.kind is ours.kind and theirs != ours
+
+
+def _stated(resource: Resource, kind: ValidatorKind) -> str | None:
+    return next((value for name, value in resource.headers if name.lower() == kind.value), None)
+
+
+def _is_same(validator: Validator, stated: str) -> bool:
+    if validator.kind is ValidatorKind.ETAG:
+        return stated[2 if stated.startswith(_WEAK) else 0 :] == validator.value
+    ours = parse_http_date(validator.value)
+    return ours is not None and ours == parse_http_date(stated)
 
 
 def _decide_whole(kept: Kept, asked: ByteRange | None, answer: Answer, *, was_conditional: bool) -> Decision:
@@ -282,7 +315,8 @@ def _decide_whole(kept: Kept, asked: ByteRange | None, answer: Answer, *, was_co
     if asked is None or kept.position == 0:
         return Decision(Verdict.START_OVER, "R3", "the body is whole")
     same = kept.validator is not None and answer.resource.validator == kept.validator
-    if same and was_conditional and answer.resource.accepts_ranges is not False:
+    by_etag = same and kept.validator is not None and kept.validator.kind is ValidatorKind.ETAG
+    if by_etag and was_conditional and answer.resource.accepts_ranges is not False:
         return Decision(Verdict.ASK_UNCONDITIONALLY, "R3", "the same version was sent whole; If-Range may be ignored")
     reason = "the server does not resume" if same else "the resource changed, or cannot be resumed"
     return Decision(Verdict.START_OVER, "R3", reason)
@@ -291,7 +325,41 @@ def _decide_whole(kept: Kept, asked: ByteRange | None, answer: Answer, *, was_co
 def _decide_unsatisfiable(kept: Kept, asked: ByteRange | None, answer: Answer) -> Decision:
     if asked is None:
         return Decision(Verdict.FAIL, "R4", "a range was refused that was not asked for")
-    total = answer.content_range.total if answer.content_range else None
-    if total is not None and total == kept.position and not _is_other_version(kept, answer):
+    stated = answer.content_range
+    total = stated.total if stated and stated.sent is None else None
+    # A total that was another one before means another version, whatever we have.
+    is_all = total is not None and total == kept.position and kept.length in (None, total)
+    if is_all and not _is_other_version(kept, answer):
         return Decision(Verdict.CHECK_COMPLETE, "R4", "the server has no byte more than we have")
     return Decision(Verdict.ASK_FOR_ALL, "R4", "the range was refused, and what we have is not all")
+
+
+# ------------------------------------------------------------------ strict reading of records: nothing is coerced
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a text is expected, not {type(value).__name__}")
+    return value
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(f"a number of at least 0 is expected, not {type(value).__name__}")
+    return value
+
+
+def _flag(value: object) -> bool | None:
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"true, false or null is expected, not {type(value).__name__}")
+    return value
+
+
+def _time(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise TypeError(f"a time is expected, not {type(value).__name__}")
+    return float(value)
