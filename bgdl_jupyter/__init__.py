@@ -1,1 +1,107 @@
-"""Background downloads for Jupyter."""
+"""
+Background downloads for Jupyter.
+
+They go on while cells compute, survive a restart of the kernel, and a file is whole and verified or it is not there::
+
+    import bgdl_jupyter
+
+    bgdl_jupyter.download("https://example.org/big.tar", "data/")
+
+Importing this package loads neither IPython nor ipywidgets; every name below is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_PLACES = {
+    "bgdl_jupyter.errors": (
+        "AttentionRequired",
+        "BackgroundTransferError",
+        "CertificateRejected",
+        "DecodingFailed",
+        "DestinationExists",
+        "DestinationInUse",
+        "DiskFull",
+        "DuplicateDownload",
+        "EngineNotResponding",
+        "HeldByAnotherKernel",
+        "HttpStatusError",
+        "IntegrityFailed",
+        "InvalidRequest",
+        "InvalidTransferState",
+        "NetworkFailed",
+        "ProtocolViolation",
+        "RangesNotSupported",
+        "RedirectRefused",
+        "ResourceChanged",
+        "StateFileError",
+        "StorageFailed",
+        "TransferCanceled",
+        "TransferFailed",
+        "TransferTimeout",
+    ),
+    "bgdl_jupyter.web_error_status": ("WebErrorStatus",),
+    "bgdl_jupyter.status": (
+        "BackgroundTransferBehavior",
+        "BackgroundTransferCostPolicy",
+        "BackgroundTransferPriority",
+        "BackgroundTransferStatus",
+        "CreationCollisionOption",
+        "Integrity",
+        "NotificationSetting",
+        "Step",
+        "TransferActivity",
+    ),
+    "bgdl_jupyter.model.values": (
+        "BackgroundDownloadProgress",
+        "BackgroundTransferFileRange",
+        "ResponseInformation",
+    ),
+    "bgdl_jupyter.model.credentials": ("PasswordCredential",),
+    "bgdl_jupyter.model.group": ("BackgroundTransferGroup",),
+    "bgdl_jupyter.model.operation": ("DownloadOperation",),
+    "bgdl_jupyter.model.downloader": (
+        "BackgroundDownloader",
+        "default_downloader",
+        "download",
+        "download_many",
+    ),
+}
+_PLACE_OF = {name: place for place, names in _PLACES.items() for name in names}
+
+__all__ = sorted(_PLACE_OF)  # noqa: PLE0605 (a list of texts, made from the table above)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("bgdl-jupyter")
+    if name not in _PLACE_OF:
+        raise AttributeError(f"module 'bgdl_jupyter' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PLACE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Load the magics, restore this notebook's downloads, and show them: what ``%load_ext bgdl_jupyter`` does."""
+    importlib.import_module("bgdl_jupyter.frontends").load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take the magics away; downloads go on."""
+    importlib.import_module("bgdl_jupyter.frontends").unload(shell)
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    return [{"src": "labextension", "dest": "bgdl-jupyter"}]

@@ -116,6 +116,12 @@ class RangeSet:
         """Return what lies in the first ``length`` bytes."""
         return RangeSet.of((each.start, min(each.stop, length)) for each in self.ranges if each.start < length)
 
+    def without(self, other: RangeSet) -> tuple[ByteRange, ...]:
+        """Return the ranges of what is here and not in ``other``."""
+        gaps = (ByteRange(*gap) for gap in other.missing(self.stop))
+        common = (mine.intersection(gap) for gap in gaps for mine in self.ranges)
+        return tuple(each for each in common if each.length > 0)
+
     def covers(self, length: int) -> bool:
         """Whether each of the first ``length`` bytes is there."""
         return self.contiguous_from(0) >= length

@@ -1,0 +1,229 @@
+"""
+Gives whole and verified files their names, many in one turn.
+
+The order (`reliability` 2.2): the bytes are synchronised, the commit is announced in the state file, the names are
+given, the directories are synchronised, the completion is recorded, and only then told. Up to 64 files, or those that
+come within 20 ms, share the two transactions and the directories.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bgdl_jupyter.engine.order import LeaseLost
+from bgdl_jupyter.errors import BackgroundTransferError, StorageFailed
+from bgdl_jupyter.events import Completed
+from bgdl_jupyter.storage.partial_file import sync_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bgdl_jupyter.engine.facilities import Facilities
+    from bgdl_jupyter.engine.holding import Holding
+    from bgdl_jupyter.engine.order import Order
+    from bgdl_jupyter.events import Event
+    from bgdl_jupyter.status import Integrity
+
+log = logging.getLogger(__name__)
+
+_MOST_TOGETHER: Final = 64
+_WAIT_FOR_OTHERS: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """A file that has all its bytes and no name yet."""
+
+    order: Order
+    holding: Holding
+    destination: Path
+    small_body: memoryview | None
+    size: int
+    integrity: Integrity
+    digest: str | None
+    publish: Callable[[Event], None]
+
+    def completed(self, path: Path) -> Completed:
+        """Return the fact that the file has this name."""
+        return Completed(
+            operation_id=self.order.operation_id,
+            path=str(path),
+            size=self.size,
+            integrity=self.integrity,
+            digest=self.digest,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    finished: Finished
+    done: asyncio.Future[None]
+    path: Path | None = None
+    failure: Exception | None = None
+
+    def fail(self, error: BaseException) -> None:
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class Committer:
+    """Commits in batches; one batch is under way at a time."""
+
+    def __init__(self, facilities: Facilities) -> None:
+        self._facilities = facilities
+        self._waiting: list[_Entry] = []
+        self._running = False
+        self._is_full: asyncio.Event | None = None
+
+    async def commit(self, finished: Finished) -> None:
+        """
+        Return when the file has its name and that is durable.
+
+        Cancelling waits for the rename: if it won, the file is complete.
+
+        Raises
+        ------
+        StorageFailed, DestinationExists
+            The file could not get its name; the partial file is kept.
+        LeaseLost
+            Another kernel owns the operation.
+        """
+        entry = _Entry(finished, asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        if self._is_full is not None and len(self._waiting) >= _MOST_TOGETHER:
+            self._is_full.set()
+        if not self._running:
+            self._running = True
+            self._facilities.place.spawn(self._work(), name="commit")
+        await _unhindered(entry.done)
+
+    async def finish_published(self, finished: Finished) -> None:
+        """Record a file that got its name just before its kernel died."""
+        completed = finished.completed(finished.destination)
+        await self._facilities.run(sync_directory, finished.destination.parent)
+        await self._facilities.journal.remember_completed([completed])
+        finished.publish(completed)
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                await self._gather()
+                batch, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
+                await self._commit_batch(batch)
+        finally:
+            self._running = False
+
+    async def _gather(self) -> None:
+        if len(self._waiting) >= _MOST_TOGETHER:
+            return
+        self._is_full = asyncio.Event()
+        try:
+            async with asyncio.timeout(_WAIT_FOR_OTHERS):
+                await self._is_full.wait()
+        except TimeoutError:
+            return  # nobody else came in time
+        finally:
+            self._is_full = None
+
+    async def _commit_batch(self, batch: list[_Entry]) -> None:
+        try:
+            await self._facilities.run(_prepare_all, batch)
+            batch = _without_failed(batch)
+            await self._announce(batch)
+            batch = _without_failed(batch)
+            await self._facilities.run(_publish_all, batch)
+            await self._record(_without_failed(batch))
+        except (BackgroundTransferError, OSError) as error:
+            for entry in batch:
+                entry.fail(error)
+        finally:
+            for entry in batch:
+                # The loop is being shut down: whoever waits must be told, or would wait for ever.
+                entry.fail(StorageFailed("The commit was interrupted."))
+
+    async def _announce(self, batch: list[_Entry]) -> None:
+        records = [(each.order.operation_id, each.holding.ready_to_commit(each.destination)) for each in _facts(batch)]
+        for entry, is_ours in zip(batch, await self._facilities.journal.remember_all(records), strict=True):
+            if not is_ours:
+                entry.failure = LeaseLost()
+
+    async def _record(self, batch: list[_Entry]) -> None:
+        completed = [each.finished.completed(each.path or each.finished.destination) for each in batch]
+        if completed:
+            await self._facilities.journal.remember_completed(completed)
+        for entry, fact in zip(batch, completed, strict=True):
+            entry.finished.publish(fact)
+            entry.done.set_result(None)
+
+
+def _facts(batch: list[_Entry]) -> list[Finished]:
+    return [entry.finished for entry in batch]
+
+
+def _without_failed(batch: list[_Entry]) -> list[_Entry]:
+    """Tell those that failed, and return the others; on the loop, for futures belong to it."""
+    for entry in batch:
+        if entry.failure is not None:
+            entry.fail(entry.failure)
+    return [entry for entry in batch if entry.failure is None]
+
+
+async def _unhindered(future: asyncio.Future[None]) -> None:
+    """Wait to the end even when canceled meanwhile; then the outcome decides, and a completed file is no cancel."""
+    canceled: asyncio.CancelledError | None = None
+    while not future.done():
+        try:
+            await asyncio.shield(future)
+        except asyncio.CancelledError as error:
+            canceled = error
+        except Exception:  # noqa: BLE001 (raised below, from where it is awaited)
+            break
+    if canceled is not None and future.exception() is not None:
+        raise canceled
+    future.result()
+
+
+# ------------------------------------------------------------------------------------------- in the threads of the pool
+
+
+def _prepare_all(batch: list[_Entry]) -> None:
+    for entry in batch:
+        _attempt(entry, _prepare)
+
+
+def _publish_all(batch: list[_Entry]) -> None:
+    for entry in batch:
+        _attempt(entry, _publish)
+    for directory in {entry.path.parent for entry in batch if entry.path is not None}:
+        sync_directory(directory)
+
+
+def _attempt(entry: _Entry, function: Callable[[_Entry], None]) -> None:
+    try:
+        function(entry)
+    except (BackgroundTransferError, OSError) as error:
+        entry.failure = error
+
+
+def _prepare(entry: _Entry) -> None:
+    """Have all bytes in the partial file, durable, and check once more that it is the file we wrote (C2, C5)."""
+    finished = entry.finished
+    if finished.small_body is not None:
+        finished.holding.file = finished.holding.create_file()
+        finished.holding.file.write(finished.small_body, 0)
+    file = finished.holding.file
+    assert file is not None  # noqa: S101 (a transfer opens it before it commits)
+    file.sync()
+    file.check(finished.size)
+
+
+def _publish(entry: _Entry) -> None:
+    finished = entry.finished
+    file = finished.holding.file
+    assert file is not None  # noqa: S101 (it was prepared)
+    entry.path = file.publish(finished.destination, finished.order.collision)
+    finished.holding.close()

@@ -1,0 +1,201 @@
+"""The body of one exchange on its way into the partial file, watched for stalls."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from bgdl_jupyter.engine.progress import StallWatch
+from bgdl_jupyter.engine.sink import MemorySink, PartialFileSink
+from bgdl_jupyter.errors import (
+    DiskFull,
+    IntegrityFailed,
+    ProtocolViolation,
+    RangesNotSupported,
+    TransferFailed,
+    TransferTimeout,
+)
+from bgdl_jupyter.storage.partial_file import free_space
+from bgdl_jupyter.transport.base import Framing
+from bgdl_jupyter.web_error_status import WebErrorStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bgdl_jupyter.engine.facilities import Facilities
+    from bgdl_jupyter.engine.holding import Holding
+    from bgdl_jupyter.engine.order import Options
+    from bgdl_jupyter.engine.rate_limit import CombinedLimiter
+    from bgdl_jupyter.ranges import ByteRange
+    from bgdl_jupyter.resource import Resource
+    from bgdl_jupyter.transport.base import Exchange
+
+#: Bodies up to this size are collected and written by the committer, many in one turn.
+SMALL_BODY: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """How a body ended: ``position`` is behind its last byte, ``was_cut`` when we wanted no more of it."""
+
+    position: int
+    framing: Framing
+    was_cut: bool = False
+    small_body: memoryview | None = None
+
+
+def check_acceptable(resource: Resource, options: Options) -> None:
+    """
+    Refuse what the user does not want, before a byte is written.
+
+    Raises
+    ------
+    TransferFailed
+        Too large, of another type, without a length or without ranges where these are required.
+    """
+    length = resource.length
+    if options.max_size is not None and length is not None and length > options.max_size:
+        raise IntegrityFailed(f"The file has {length:,} bytes, more than max_size ({options.max_size:,}).", hint="")
+    if options.require_length and length is None:
+        raise ProtocolViolation(
+            "The server does not say how long the file is, and require_length is set.",
+            web_error_status=WebErrorStatus.MISSING_CONTENT_LENGTH_SUPPORT,
+        )
+    if options.expect_type is not None and not _has_type(resource, options.expect_type):
+        raise IntegrityFailed(f"The file is of type {resource.content_type}, not {options.expect_type}.", hint="")
+    if options.is_random_access_required:
+        _check_random_access(resource)
+
+
+def _has_type(resource: Resource, expected: str) -> bool:
+    sent = (resource.content_type or "").partition(";")[0].strip().lower()
+    kind, _, sub = expected.lower().partition("/")
+    return sent == expected.lower() or (sub in ("", "*") and sent.partition("/")[0] == kind)
+
+
+def _check_random_access(resource: Resource) -> None:
+    if resource.length is None:
+        raise RangesNotSupported(
+            "Random access needs a length, and the server gives none.",
+            web_error_status=WebErrorStatus.MISSING_CONTENT_LENGTH_SUPPORT,
+        )
+    if not resource.accepts_ranges or resource.validator is None:
+        raise RangesNotSupported("Random access needs ranges and a validator, and the server does not offer them.")
+
+
+class Delivery:
+    """Receives one body."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        holding: Holding,
+        *,
+        facilities: Facilities,
+        limiter: CombinedLimiter,
+        options: Options,
+    ) -> None:
+        self._exchange = exchange
+        self._holding = holding
+        self._facilities = facilities
+        self._limiter = limiter
+        self._options = options
+        self._sink: PartialFileSink | None = None
+        self._stall: StallWatch | None = None
+        self._stalled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self, *, position: int, gap: ByteRange, wrote: Callable[[int, int], None]) -> Delivered:
+        """
+        Receive the body whose first byte belongs at ``position``; the bytes before ``gap.start`` are compared.
+
+        Raises
+        ------
+        TransferFailed
+            The body broke off, stalled, or the disk refused; what had come is in the file.
+        """
+        if self._is_small(position):
+            return await self._receive_small()
+        file = await self._holding.open_file()
+        await self._check_room(position)
+        overlap = max(0, gap.start - position)
+        expected = await self._facilities.run(file.read, position, overlap) if overlap else b""
+        self._sink = PartialFileSink(
+            file,
+            position=position,
+            stop=gap.stop or None,
+            expected=expected,
+            writer=self._facilities.writer,
+            digest=self._holding.digest,
+            limiter=self._limiter,
+            wrote=wrote,
+            pressure=self._holding.pressure,
+        )
+        now = asyncio.get_running_loop().time()
+        self._stall = StallWatch(now, window=self._options.stall_timeout, least=self._options.stall_bytes)
+        return await self._receive(self._sink)
+
+    def _is_small(self, position: int) -> bool:
+        answer = self._exchange.answer
+        length = self._holding.length
+        whole = answer.status == HTTPStatus.OK and position == 0 and not self._holding.written
+        return whole and length is not None and length <= SMALL_BODY and not answer.is_encoded
+
+    async def _receive_small(self) -> Delivered:
+        length = self._holding.length or 0
+        sink = MemorySink(length, self._limiter)
+        try:
+            async with asyncio.timeout(self._options.stall_timeout):
+                framing = await self._exchange.receive(sink)
+        except TimeoutError:
+            raise self._stall_error() from None
+        return Delivered(position=length, framing=framing, small_body=sink.body)
+
+    async def _check_room(self, position: int) -> None:
+        length = self._holding.length
+        if length is None or self._holding.file is None:
+            return
+        free = await self._facilities.run(free_space, self._holding.file.path.parent)
+        missing = length - max(position, self._holding.written.total)
+        if missing + self._options.disk_reserve > free:
+            raise DiskFull(f"{missing:,} bytes are still to come, and only {free:,} are free.")
+
+    async def _receive(self, sink: PartialFileSink) -> Delivered:
+        receiving = asyncio.ensure_future(self._exchange.receive(sink))
+        try:
+            await asyncio.wait({receiving, sink.reached_stop, self._stalled}, return_when=asyncio.FIRST_COMPLETED)
+            if receiving.done():
+                return Delivered(position=await self._position_of(sink), framing=receiving.result())
+            if self._stalled.done():
+                raise self._stall_error()
+            return Delivered(position=sink.position, framing=Framing.LENGTH, was_cut=True)
+        finally:
+            receiving.cancel()
+            await asyncio.wait({receiving})
+            await sink.drain()
+            _retrieve(receiving)
+
+    async def _position_of(self, sink: PartialFileSink) -> int:
+        await sink.drain()
+        return sink.position
+
+    def _stall_error(self) -> TransferFailed:
+        options = self._options
+        return TransferTimeout(f"Less than {options.stall_bytes:,} bytes came in {options.stall_timeout:g} s.")
+
+    def tick(self, now: float, *, flushes: bool) -> None:
+        """Look for a stall; hand on what waits in a buffer for more."""
+        sink, stall = self._sink, self._stall
+        if sink is None or stall is None:
+            return
+        if stall.look(now, sink.received_bytes, is_held_back=sink.is_held_back) and not self._stalled.done():
+            self._stalled.set_result(None)
+        if flushes:
+            sink.flush()
+
+
+def _retrieve(task: asyncio.Future[Framing]) -> None:
+    """Take the outcome of a task that nobody waits for any longer, so that it is not reported as lost."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,120 @@
+"""What every transfer of a process shares: a loop, a writer, a pool, the transports and the limits."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+from bgdl_jupyter.engine.commit import Committer
+from bgdl_jupyter.engine.hosts import Hosts
+from bgdl_jupyter.engine.progress import TICK
+from bgdl_jupyter.engine.rate_limit import RateLimiter
+from bgdl_jupyter.storage.writer import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bgdl_jupyter.engine.loop import Place
+    from bgdl_jupyter.engine.order import Journal
+    from bgdl_jupyter.engine.transfer import Transfer
+    from bgdl_jupyter.storage.partial_file import PartialFile
+    from bgdl_jupyter.transport.base import Transport
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Transports of other packages: an entry point named after the scheme gives a `Transport` class.
+ENTRY_POINTS: Final = "bgdl_jupyter.transports"
+_OWN_TRANSPORTS: Final = {
+    "http": "bgdl_jupyter.transport.http:HttpTransport",
+    "https": "bgdl_jupyter.transport.http:HttpTransport",
+    "ftp": "bgdl_jupyter.transport.ftp:FtpTransport",
+    "ftps": "bgdl_jupyter.transport.ftp:FtpTransport",
+}
+_POOL_SIZE: Final = 4
+
+
+def known_schemes() -> frozenset[str]:
+    """Return the URI schemes that a transport exists for."""
+    return frozenset(_OWN_TRANSPORTS) | {point.name for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _transport_class(scheme: str) -> Callable[[], Transport]:
+    for point in entry_points(group=ENTRY_POINTS):
+        if point.name == scheme:
+            found: Callable[[], Transport] = point.load()
+            return found
+    module, _, name = _OWN_TRANSPORTS[scheme].partition(":")
+    own: Callable[[], Transport] = getattr(importlib.import_module(module), name)
+    return own
+
+
+class Facilities:
+    """
+    The shared means of all transfers of one process.
+
+    Made on any thread; used on the loop of ``place``.
+    """
+
+    def __init__(self, place: Place, journal: Journal) -> None:
+        self.place = place
+        self.journal = journal
+        self.limiter = RateLimiter(None)
+        self.hosts = Hosts()
+        self.writer = Writer()
+        self.committer = Committer(self)
+        self._pool = ThreadPoolExecutor(_POOL_SIZE, thread_name_prefix="bgdl-disk")
+        self._transports: dict[Callable[[], Transport], Transport] = {}
+        self._active: set[Transfer] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def transport_for(self, scheme: str) -> Transport:
+        """Return the transport of a scheme, made at its first use."""
+        kind = _transport_class(scheme)
+        if kind not in self._transports:
+            self._transports[kind] = kind()
+        return self._transports[kind]
+
+    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run something that blocks in the pool."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **kwargs))
+
+    async def sync(self, file: PartialFile) -> None:
+        """Make the bytes that were written to a file durable."""
+        await self.run(file.sync)
+
+    def watch(self, transfer: Transfer) -> None:
+        """Call ``transfer.tick(now)`` four times a second until `unwatch`."""
+        self._active.add(transfer)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
+
+    def unwatch(self, transfer: Transfer) -> None:
+        """End the ticks."""
+        self._active.discard(transfer)
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(TICK, self._tick) if self._active else None
+        now = loop.time()
+        for transfer in tuple(self._active):
+            try:
+                transfer.tick(now)
+            except Exception:
+                log.exception("A transfer failed to take its tick")
+
+    async def aclose(self) -> None:
+        """Close connections and threads; every transfer must have ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for transport in self._transports.values():
+            await transport.aclose()
+        self._transports.clear()
+        self.writer.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)

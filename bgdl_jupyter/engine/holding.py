@@ -1,0 +1,277 @@
+"""
+What we hold of a resource: the partial file, the ranges in it, and the version they are ranges of.
+
+The order of effects is here: bytes are written, then made durable (``fdatasync``), and only then recorded. What is
+recorded is therefore always there; what is there beyond it is fetched again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bgdl_jupyter.engine.order import Durable, Journal, LeaseLost, Order
+from bgdl_jupyter.errors import StorageFailed
+from bgdl_jupyter.ranges import EMPTY
+from bgdl_jupyter.resource import Kept
+from bgdl_jupyter.storage.digests import RunningDigest, strongest
+from bgdl_jupyter.storage.leftovers import discard_leftovers
+from bgdl_jupyter.storage.partial_file import (
+    FileIdentity,
+    PartialFile,
+    PartialFileLost,
+    discard_partial_file,
+    partial_name,
+)
+from bgdl_jupyter.storage.publishing import find_published
+
+if TYPE_CHECKING:
+    from bgdl_jupyter.engine.facilities import Facilities
+    from bgdl_jupyter.resource import Resource
+
+log = logging.getLogger(__name__)
+
+# The promise is max(8 MiB, 0.1 s of transfer), 5 s; recording begins early enough to keep it.
+_ALLOWED_BYTES: Final = 8 * 1024 * 1024
+_ALLOWED_SECONDS_OF_TRANSFER: Final = 0.1
+_RECORD_AFTER: Final = 4.0
+
+
+class Holding:
+    """The bytes of one operation, for the time of one transfer; everything here runs on the engine's loop."""
+
+    def __init__(self, order: Order, durable: Durable, *, facilities: Facilities, journal: Journal) -> None:
+        self._order = order
+        self._durable = durable
+        self._facilities = facilities
+        self._journal = journal
+        self._recording: asyncio.Task[None] | None = None
+        self._recorded_at = time.monotonic()
+        self._failure: BaseException | None = None
+        self._relief: asyncio.Future[None] | None = None
+        self.file: PartialFile | None = None
+        self.written = durable.finished
+        self.resource: Resource | None = None
+        self.expected_digest = order.digest
+        self.digest = RunningDigest(order.digest.algorithm) if order.digest else None
+        if durable.resource is not None:
+            self.adopt(durable.resource)
+        self.rate = 0.0
+
+    @property
+    def length(self) -> int | None:
+        """The size of the whole, None while it is unknown."""
+        return self.resource.length if self.resource else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every byte has been written."""
+        return self.length is not None and self.written.covers(self.length)
+
+    @property
+    def durable(self) -> Durable:
+        """What the state file knows."""
+        return self._durable
+
+    async def begin(self) -> Path | None:
+        """
+        Take up the partial file of the last transfer; return the path if the file already got its name.
+
+        A partial file that is gone, or is not the one that was recorded, means beginning from nothing.
+        """
+        if self._durable.file is None:
+            return None
+        published = await self._facilities.run(self._find_published)
+        if published is not None:
+            return published
+        try:
+            self.file = await self._facilities.run(self._reopen)
+        except PartialFileLost as error:
+            log.info("Begins from nothing: %s", error)
+            await self._forget()
+        else:
+            await self._take_possession()
+        return None
+
+    async def _take_possession(self) -> None:
+        """Record a file that came from another epoch, then remove the one that it was copied from."""
+        assert self.file is not None  # noqa: S101 (it was just opened)
+        recorded = self._durable
+        await self._facilities.run(self.file.truncate, recorded.finished.stop)
+        if recorded.file_epoch == recorded.epoch:
+            return
+        await self._remember(self._present())
+        if recorded.file is not None and recorded.file != self.file.identity:
+            old = self._order.directory / partial_name(self._order.operation_id, recorded.file_epoch)
+            await self._facilities.run(discard_partial_file, old, recorded.file)
+
+    def _find_published(self) -> Path | None:
+        recorded = self._durable
+        if recorded.committing is None or recorded.file is None:
+            return None
+        part = partial_name(self._order.operation_id, recorded.file_epoch)
+        folder = Path(recorded.committing).parent
+        return find_published(folder, recorded.file, size=recorded.finished.total, part=part)
+
+    def _reopen(self) -> PartialFile:
+        recorded = self._durable
+        assert recorded.file is not None  # noqa: S101 (the caller looked)
+        order, least = self._order, recorded.finished.stop
+        if recorded.file_epoch == recorded.epoch:
+            return PartialFile.reopen(
+                order.directory, order.operation_id, recorded.epoch, identity=recorded.file, at_least=least
+            )
+        return PartialFile.take_over(
+            order.directory,
+            order.operation_id,
+            recorded.file_epoch,
+            recorded.epoch,
+            identity=recorded.file,
+            at_least=least,
+            copy=recorded.is_disputed,
+        )
+
+    async def open_file(self) -> PartialFile:
+        """Return the partial file, made now if there is none."""
+        if self.file is None:
+            self.file = await self._facilities.run(self.create_file)
+            await self._remember(self._present())
+        return self.file
+
+    def create_file(self) -> PartialFile:
+        """Make an empty partial file; for the threads of the pool."""
+        order = self._order
+        if self._durable.file is None:
+            # A kernel that died before its first record left one that nobody knows anything about.
+            discard_leftovers(order.directory, order.operation_id, self._durable.epoch)
+        return PartialFile.create(order.directory, order.operation_id, self._durable.epoch)
+
+    def adopt(self, resource: Resource) -> None:
+        """Take the resource as the one that the bytes belong to, and its digest as the one to check."""
+        self.resource = resource
+        if self._order.digest is None:
+            self.expected_digest = strongest(resource.digests)
+            self.digest = RunningDigest(self.expected_digest.algorithm) if self.expected_digest else None
+
+    async def start_over(self, *, counts: bool = True) -> None:
+        """Give up all bytes; the record goes first, so that no crash can mix two versions."""
+        await self._finish_recording()
+        restarts = self._durable.restarts + (1 if counts else 0)
+        await self._remember(replace(self._durable.forgotten(), restarts=restarts, file=self._identity()))
+        self.resource, self.written = None, EMPTY
+        self.expected_digest = self._order.digest
+        if self.digest:
+            self.digest.rewind()
+        if self.file is not None:
+            await self._facilities.run(self.file.truncate, 0)
+
+    async def _forget(self) -> None:
+        self.resource, self.written = None, EMPTY
+        await self._remember(self._durable.forgotten())
+
+    def kept_from(self, position: int) -> Kept:
+        """Return what the decision needs to know about going on at ``position``."""
+        resource = self.resource
+        return Kept(
+            position=position,
+            length=resource.length if resource else None,
+            validator=resource.validator if resource else None,
+            has_digest=self.expected_digest is not None,
+            restarts=self._durable.restarts,
+            trusts_unverified=self._order.options.trusts_unverified,
+        )
+
+    def wrote(self, start: int, stop: int) -> None:
+        """Take note of bytes that are in the file; begins to record when enough came together."""
+        self.written = self.written.add(start, stop)
+        if self._behind() >= self._allowance() // 2:
+            self._record_soon()
+
+    def tick(self, now: float) -> None:
+        """Record what is older than a few seconds."""
+        if now - self._recorded_at >= _RECORD_AFTER and self._behind() > 0:
+            self._record_soon()
+
+    def pressure(self) -> asyncio.Future[None] | None:
+        """Return what to wait for while too much is not durable; raises what went wrong with recording."""
+        if self._failure is not None:
+            raise self._failure
+        if self._behind() < self._allowance():
+            return None
+        self._record_soon()
+        if self._relief is None or self._relief.done():
+            self._relief = asyncio.get_running_loop().create_future()
+        return self._relief
+
+    def _behind(self) -> int:
+        return self.written.total - self._durable.finished.total
+
+    def _allowance(self) -> int:
+        return max(_ALLOWED_BYTES, int(self.rate * _ALLOWED_SECONDS_OF_TRANSFER))
+
+    def _record_soon(self) -> None:
+        if self._recording is None and self._failure is None:
+            self._recording = self._facilities.place.spawn(self._record(), name="watermark")
+
+    async def _record(self) -> None:
+        try:
+            while self._behind() > 0:
+                await self._record_once()
+                if self._behind() < self._allowance() // 2:
+                    break
+        except (StorageFailed, LeaseLost) as error:
+            self._failure = error
+        finally:
+            self._recording = None
+            if self._relief is not None and not self._relief.done():
+                self._relief.set_result(None)
+
+    async def _record_once(self) -> None:
+        """Make durable what is written, then record it; never the other way round."""
+        assert self.file is not None  # noqa: S101 (bytes were written)
+        written = self.written
+        await self._facilities.sync(self.file)
+        await self._remember(replace(self._present(), finished=written))
+        self._recorded_at = time.monotonic()
+        if self._relief is not None and not self._relief.done():
+            self._relief.set_result(None)
+
+    def _present(self) -> Durable:
+        epoch = self._durable.epoch
+        return replace(self._durable, resource=self.resource, file=self._identity(), file_epoch=epoch)
+
+    def _identity(self) -> FileIdentity | None:
+        return self.file.identity if self.file else None
+
+    async def _remember(self, durable: Durable) -> None:
+        await self._journal.remember(self._order.operation_id, durable)
+        self._durable = durable
+
+    async def _finish_recording(self) -> None:
+        if self._recording is not None:
+            await asyncio.wait([self._recording])
+        if self._failure is not None:
+            raise self._failure
+
+    async def settle(self) -> None:
+        """Make everything that was written durable, and close the file."""
+        try:
+            await self._finish_recording()
+            if self.file is not None and self._behind() > 0:
+                await self._record_once()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close the partial file."""
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+    def ready_to_commit(self, path: Path) -> Durable:
+        """Return the record that announces the commit."""
+        return replace(self._present(), finished=self.written, committing=str(path))

@@ -1,0 +1,348 @@
+"""
+One run of an operation, from the first request to the commit or an error.
+
+There is one way to begin: read what is durable, ask the server whether it is still the same, go on. A restart, a
+crash, a resume, a retry and a take-over from another kernel all come through here. Pause and cancel are the
+cancellation of the task that runs this; what is in flight then is made durable.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from bgdl_jupyter.engine.commit import Finished
+from bgdl_jupyter.engine.delivery import Delivery, check_acceptable
+from bgdl_jupyter.engine.holding import Holding
+from bgdl_jupyter.engine.progress import RateMeter
+from bgdl_jupyter.engine.retry import GiveUp, decide_retry
+from bgdl_jupyter.engine.sink import OverlapMismatch
+from bgdl_jupyter.errors import IntegrityFailed, ProtocolViolation, TransferFailed
+from bgdl_jupyter.events import ActivityChanged, Event, Progressed, RangesArrived, ResourceProbed, Restarted
+from bgdl_jupyter.ranges import EMPTY, ByteRange
+from bgdl_jupyter.resource import Decision, Verdict, decide, range_to_ask
+from bgdl_jupyter.status import Integrity, TransferActivity
+from bgdl_jupyter.storage.digests import new_hash
+from bgdl_jupyter.transport.base import Framing
+from bgdl_jupyter.uris import origin_of
+from bgdl_jupyter.web_error_status import WebErrorStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from bgdl_jupyter.engine.facilities import Facilities
+    from bgdl_jupyter.engine.order import Durable, Order, Park, RequestMaker
+    from bgdl_jupyter.engine.rate_limit import CombinedLimiter
+    from bgdl_jupyter.resource import Resource, Validator
+    from bgdl_jupyter.transport.base import Exchange, Request
+
+log = logging.getLogger(__name__)
+
+# A conditional range, an unconditional one, everything: more questions than these an attempt does not ask.
+_MOST_QUESTIONS: Final = 3
+_FLUSH_EVERY_TICKS: Final = 4
+_UNASKED: Final = WebErrorStatus.UNEXPECTED_STATUS_CODE
+
+
+class Transfer:
+    """
+    Fetches one file.
+
+    Parameters
+    ----------
+    order, durable:
+        What is wanted, and what is there.
+    make_request:
+        Makes the request of each attempt from the operation's present settings.
+    choose_destination:
+        Gives the path for a name that the server proposed; it is then ours.
+    park:
+        Waits out of the way of others until a monotonic time.
+    publish:
+        Is told everything that happens.
+    draw:
+        Random numbers in [0, 1) for the jitter.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        durable: Durable,
+        *,
+        facilities: Facilities,
+        limiter: CombinedLimiter,
+        make_request: RequestMaker,
+        choose_destination: Callable[[Resource], Awaitable[Path]],
+        park: Park,
+        publish: Callable[[Event], None],
+        draw: Callable[[], float],
+    ) -> None:
+        self._order = order
+        self._facilities = facilities
+        self._make_request = make_request
+        self._choose_destination = choose_destination
+        self._park = park
+        self._publish = publish
+        self._draw = draw
+        self._holding = Holding(order, durable, facilities=facilities, journal=facilities.journal)
+        self._limiter = limiter
+        now = time.monotonic()
+        self._meter = RateMeter(now)
+        self._told = -1
+        self._told_ranges = EMPTY
+        self._ticks = 0
+        self._delivery: Delivery | None = None
+        self._small_body: memoryview | None = None
+        self._framing = Framing.LENGTH
+        self._destination = order.destination
+        self._host = ""
+
+    async def run(self) -> None:
+        """
+        Return when the file has its name and that is durable.
+
+        Raises
+        ------
+        TransferFailed
+            What ended the transfer; the bytes are kept where they may be of use.
+        LeaseLost
+            Another kernel owns the operation.
+        asyncio.CancelledError
+            Paused or canceled; by then the connections are closed and the bytes are durable.
+        """
+        self._facilities.watch(self)
+        try:
+            published = await self._holding.begin()
+            if published is not None:
+                await self._facilities.committer.finish_published(self._finished(published))
+                return
+            await self._fetch_and_verify()
+            await self._commit()
+        finally:
+            self._facilities.unwatch(self)
+            await self._holding.settle()
+
+    async def _fetch_and_verify(self) -> None:
+        await self._fetch()
+        if await self._is_right():
+            return
+        await self._start_over("the digest is not the expected one")
+        await self._fetch()
+        if not await self._is_right():
+            raise IntegrityFailed(f"The bytes do not have the digest {self._holding.expected_digest}, twice.")
+
+    async def _fetch(self) -> None:
+        failures = 0
+        while not (self._holding.is_whole or self._small_body is not None):
+            before = self._meter.total
+            try:
+                await self._attempt()
+            except OverlapMismatch as error:
+                await self._start_over(error.message)
+            except TransferFailed as error:
+                failures = 0 if self._meter.total > before else failures
+                failures += 1 if await self._back_off(error, failures) else 0
+
+    async def _back_off(self, error: TransferFailed, failures: int) -> bool:
+        """Wait until it is worth another try, and return whether this one counts; raise the error where none is."""
+        options = self._order.options
+        decision = decide_retry(
+            error,
+            failures_without_progress=failures,
+            policy=options.retry,
+            is_repeatable=options.is_repeatable or not error.body_was_sent,
+            draw=self._draw,
+        )
+        if isinstance(decision, GiveUp):
+            raise error
+        reason = decision.sentence(time.time())
+        if decision.holds_host:
+            self._facilities.hosts.hold(self._host, time.monotonic() + decision.seconds)
+        until = time.time() + decision.seconds
+        self._tell(TransferActivity.BACKING_OFF, reason=reason, until=until)
+        await self._park(time.monotonic() + decision.seconds, reason)
+        return decision.spends_attempt
+
+    async def _attempt(self) -> None:
+        """Ask for the first missing range, and take what the answer allows."""
+        gap = self._first_gap()
+        kept = self._holding.kept_from(gap.start)
+        asked = range_to_ask(kept, overlap=self._order.options.overlap)
+        if asked is None and self._holding.written:
+            await self._start_over("nothing proves that the server still has the same file")
+            gap, kept = ByteRange(0, 0), self._holding.kept_from(0)
+        condition = kept.validator
+        self._tell(TransferActivity.CONNECTING)
+        for _ in range(_MOST_QUESTIONS):
+            request = await self._request(asked, gap, condition)
+            async with self._open(request) as exchange:
+                decision = decide(kept, asked, exchange.answer, was_conditional=condition is not None)
+                match decision.verdict:
+                    case Verdict.ASK_UNCONDITIONALLY:
+                        condition = None
+                    case Verdict.ASK_FOR_ALL:
+                        asked, condition = None, None
+                    case Verdict.CHECK_COMPLETE:
+                        return self._learn_length(kept.position)
+                    case Verdict.FAIL:
+                        break
+                    case _:
+                        return await self._take(exchange, decision, gap)
+        raise ProtocolViolation(
+            f"The answer cannot be used: {decision.reason}.", web_error_status=_UNASKED if asked is None else None
+        )
+
+    def _first_gap(self) -> ByteRange:
+        """Return the first missing range; its stop is 0 where it is open."""
+        written, length = self._holding.written, self._holding.length
+        if length is None:
+            return ByteRange(written.contiguous_from(0), 0)
+        gaps = written.missing(length)
+        start, stop = gaps[0] if gaps else (length, length)
+        return ByteRange(start, 0 if stop == length else stop)
+
+    async def _request(self, asked: ByteRange | None, gap: ByteRange, condition: Validator | None) -> Request:
+        if asked is None:
+            return await self._make_request(start=None, stop=None, condition=None)
+        return await self._make_request(start=asked.start, stop=gap.stop or None, condition=condition)
+
+    def _open(self, request: Request) -> AbstractAsyncContextManager[Exchange]:
+        origin = origin_of(request.uri.public)
+        self._host = origin.host
+        return self._facilities.transport_for(origin.scheme).open(request)
+
+    async def _take(self, exchange: Exchange, decision: Decision, gap: ByteRange) -> None:
+        """Deliver a usable body."""
+        answer = exchange.answer
+        if decision.verdict is Verdict.START_OVER:
+            if self._holding.written:
+                await self._start_over(decision.reason)
+            await self._accept(answer.resource)
+            gap = ByteRange(0, 0)
+        elif self._holding.length is None and answer.content_range and answer.content_range.total is not None:
+            self._learn_length(answer.content_range.total)
+        self._tell(TransferActivity.DOWNLOADING)
+        self._delivery = Delivery(
+            exchange, self._holding, facilities=self._facilities, limiter=self._limiter, options=self._order.options
+        )
+        try:
+            ended = await self._delivery.run(position=decision.position, gap=gap, wrote=self._wrote)
+        finally:
+            self._delivery = None
+        self._framing = ended.framing
+        if ended.small_body is not None:
+            self._small_body = ended.small_body
+            self._meter.count(len(ended.small_body))
+        if self._holding.length is None and not ended.was_cut:
+            self._learn_length(ended.position)
+
+    async def _accept(self, resource: Resource) -> None:
+        """Take a first answer, or refuse it before a byte of it is written."""
+        check_acceptable(resource, self._order.options)
+        if self._destination is None:
+            self._destination = await self._choose_destination(resource)
+        self._holding.adopt(resource)
+        self._publish(ResourceProbed(operation_id=self._order.operation_id, resource=resource))
+
+    def _wrote(self, start: int, stop: int) -> None:
+        self._meter.count(stop - start)
+        self._holding.wrote(start, stop)
+
+    def _learn_length(self, length: int) -> None:
+        resource = self._holding.resource
+        assert resource is not None  # noqa: S101 (an answer was accepted)
+        self._holding.resource = replace(resource, length=length)
+
+    async def _start_over(self, reason: str) -> None:
+        log.info("Operation %s begins again at byte 0: %s", self._order.operation_id, reason)
+        self._small_body = None
+        await self._holding.start_over()
+        self._told_ranges = EMPTY
+        self._publish(Restarted(operation_id=self._order.operation_id, reason=reason))
+
+    async def _is_right(self) -> bool:
+        """Whether the bytes have the digest that is known of them, if one is."""
+        expected, running = self._holding.expected_digest, self._holding.digest
+        if expected is None or running is None:
+            return True
+        self._tell(TransferActivity.VERIFYING)
+        if self._small_body is not None:
+            hashed = new_hash(expected.algorithm)
+            hashed.update(self._small_body)
+            return hashed.digest().hex() == expected.value
+        file = await self._holding.open_file()
+        assert self._holding.length is not None  # noqa: S101 (the file is whole)
+        return await self._facilities.run(running.finish, file, self._holding.length) == expected.value
+
+    def _integrity(self) -> Integrity:
+        resource = self._holding.resource
+        if self._holding.expected_digest is not None:
+            return Integrity.DIGEST
+        if resource is None or self._framing is Framing.CLOSED:
+            return Integrity.NONE
+        return Integrity.LENGTH_AND_VALIDATOR if resource.validator else Integrity.LENGTH
+
+    async def _commit(self) -> None:
+        self._tell(TransferActivity.COMMITTING)
+        assert self._destination is not None  # noqa: S101 (an answer was accepted)
+        if self._small_body is None:
+            await self._holding.open_file()  # an empty body never opened it
+        self._tell_progress(0.0)
+        await self._facilities.committer.commit(self._finished(self._destination))
+
+    def _finished(self, path: Path) -> Finished:
+        expected = self._holding.expected_digest
+        return Finished(
+            order=self._order,
+            holding=self._holding,
+            destination=path,
+            small_body=self._small_body,
+            size=self._holding.length or 0,
+            integrity=self._integrity(),
+            digest=str(expected) if expected else None,
+            publish=self._publish,
+        )
+
+    def _tell(self, activity: TransferActivity, *, reason: str = "", until: float | None = None) -> None:
+        self._publish(
+            ActivityChanged(operation_id=self._order.operation_id, activity=activity, reason=reason, until=until)
+        )
+
+    def tick(self, now: float) -> None:
+        """Measure, record, watch and tell; called four times a second."""
+        self._ticks += 1
+        rate = self._meter.sample(now)
+        self._holding.rate = rate
+        if self._delivery is not None:
+            self._delivery.tick(now, flushes=self._ticks % _FLUSH_EVERY_TICKS == 0)
+        self._holding.tick(now)
+        self._tell_progress(rate)
+
+    def _tell_progress(self, rate: float) -> None:
+        written = self._holding.written
+        received = len(self._small_body) if self._small_body is not None else written.total
+        if received == self._told and rate == 0:
+            return
+        self._told = received
+        self._tell_ranges()
+        self._publish(
+            Progressed(
+                operation_id=self._order.operation_id,
+                bytes_received=received,
+                total_bytes=self._holding.length,
+                rate=rate,
+                finished=written,
+                connections=1 if self._delivery else 0,
+            )
+        )
+
+    def _tell_ranges(self) -> None:
+        written = self._holding.written
+        added = written.without(self._told_ranges)
+        if added:
+            self._publish(RangesArrived(operation_id=self._order.operation_id, added=added))
+        self._told_ranges = written

@@ -1,0 +1,128 @@
+"""The queue of this process: who waits, who has a place, and who is let in next."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bgdl_jupyter.engine.scheduler import Candidate, Limits, Queue, Running, admit
+from bgdl_jupyter.uris import origin_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from bgdl_jupyter.engine.hosts import Hosts
+    from bgdl_jupyter.model.operation import DownloadOperation
+    from bgdl_jupyter.model.registry import Registry
+
+
+class Admission:
+    """
+    Lets operations run as the scheduler admits them; belongs to the engine's loop.
+
+    Parameters
+    ----------
+    start:
+        Called with the name of an operation that got a place.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, registry: Registry, hosts: Hosts, start: Callable[[UUID], None]
+    ) -> None:
+        self._loop = loop
+        self._registry = registry
+        self._hosts = hosts
+        self._start = start
+        self._queue = Queue()
+        self._running: dict[UUID, Candidate] = {}
+        self._readmissions: dict[UUID, asyncio.Future[None]] = {}
+        self._is_due = False
+        self._is_open = True
+        self.limits = Limits()
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self._is_open = False
+
+    def enqueue(self, operation: DownloadOperation) -> None:
+        """Let an operation wait for its turn; its place in the queue follows its priority and position."""
+        self._queue.add(candidate_of(operation))
+        self.look_soon()
+
+    def requeue(self, operation: DownloadOperation) -> None:
+        """Give a waiting operation the place that it has by now."""
+        if operation.guid in self._queue:
+            self.enqueue(operation)
+
+    def withdraw(self, operation_id: UUID) -> None:
+        """Let an operation wait no longer."""
+        self._queue.remove(operation_id)
+
+    def leave(self, operation_id: UUID) -> None:
+        """Give a place back."""
+        self._running.pop(operation_id, None)
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """Look for who may run, once for all that happens in this turn of the loop."""
+        if not self._is_due and self._is_open:
+            self._is_due = True
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        self._is_due = False
+        now = time.monotonic()
+        held = self._hosts.held(now)
+        running = Running.of(self._running.values())
+        limits = replace(self.limits, groups=self._registry.group_limits())
+        for operation_id in admit(self._queue.lanes, running, limits, held_hosts=held):
+            self._let_in(operation_id)
+        release = self._hosts.next_release()
+        if release is not None and len(self._queue):
+            self._loop.call_later(max(0.0, release - now), self.look_soon)
+
+    def _let_in(self, operation_id: UUID) -> None:
+        candidate = self._queue.remove(operation_id)
+        if candidate is None:
+            return
+        self._running[operation_id] = candidate
+        waiting = self._readmissions.pop(operation_id, None)
+        if waiting is None:
+            self._start(operation_id)
+        elif not waiting.done():
+            waiting.set_result(None)
+
+    async def step_aside(self, operation: DownloadOperation, until: float, back: Callable[[], None]) -> None:
+        """Make room for others until a monotonic time, then call ``back`` and wait for a turn again."""
+        self.leave(operation.guid)
+        await asyncio.sleep(max(0.0, until - time.monotonic()))
+        back()
+        turn = self._readmissions[operation.guid] = self._loop.create_future()
+        self.enqueue(operation)
+        try:
+            await turn
+        finally:
+            self._readmissions.pop(operation.guid, None)
+            self._queue.remove(operation.guid)
+
+    def make_current(self, operation: DownloadOperation) -> list[tuple[UUID, float]]:
+        """Move a waiting operation, and those behind it, to the front of its group; return the new positions."""
+        if operation.guid not in self._queue:
+            return []
+        moved = [(each.operation_id, each.position) for each in self._queue.make_current(operation.guid)]
+        self.look_soon()
+        return moved
+
+
+def candidate_of(operation: DownloadOperation) -> Candidate:
+    """Return what the scheduler needs to know about an operation."""
+    return Candidate(
+        operation_id=operation.guid,
+        host=origin_of(operation.requested_uri).host,
+        group=f"{operation.application}\0{operation.group}" if operation.group else "",
+        priority=operation.priority,
+        position=operation.position,
+    )

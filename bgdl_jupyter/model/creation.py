@@ -1,0 +1,176 @@
+"""
+From drafts to operations: durable in the state file before anybody sees them.
+
+Two operations for the same thing are made impossible by the state file itself, across kernels; what it refuses is
+told here in the user's terms, or answered with another name or the operation that exists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from bgdl_jupyter.errors import DestinationExists, DestinationInUse, DuplicateDownload, StateFileError
+from bgdl_jupyter.model.operation import DownloadOperation
+from bgdl_jupyter.model.persistence import completed_twin, plain
+from bgdl_jupyter.status import BackgroundTransferStatus, CreationCollisionOption
+from bgdl_jupyter.storage.filenames import destination_key, unique_names
+from bgdl_jupyter.storage.records import OperationRow, RowConflict
+from bgdl_jupyter.uris import identity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bgdl_jupyter.model.draft import Draft
+    from bgdl_jupyter.model.runner import Runner
+
+_DURABLE_WITHIN: Final = 60.0
+_TOGETHER: Final = 2000
+_MOST_NAMES: Final = 10_000
+
+
+class Creation:
+    """One call of a user that creates operations: its operations make one batch."""
+
+    def __init__(self, runner: Runner, application: str, batch: str | None = None) -> None:
+        self._runner = runner
+        self._application = application
+        self._batch = batch or uuid4().hex
+
+    def create_one(self, draft: Draft) -> DownloadOperation:
+        """
+        Create an operation, IDLE and durable.
+
+        Raises
+        ------
+        DuplicateDownload, DestinationInUse, DestinationExists
+            See `BackgroundDownloader.create_download`.
+        """
+        for path in self._paths(draft):
+            row = self._row(draft, path)
+            try:
+                self._runner.state.insert([row])[0].result(_DURABLE_WITHIN)
+            except RowConflict as conflict:
+                if conflict.kind == "destination" and _may_rename(draft):
+                    continue
+                raise self._refusal(conflict, path) from None
+            return self._introduce([(row, draft)])[0]
+        raise StateFileError(f"No name like {draft.values['fallback_name']!r} is free.")
+
+    def create_or_join(self, draft: Draft) -> DownloadOperation:
+        """Create an operation; or return the one that fetches the same already, or has fetched it and verifies."""
+        done = completed_twin(self._runner, self._owner(draft), draft)
+        if done is not None:
+            return done
+        try:
+            return self.create_one(draft)
+        except (DuplicateDownload, DestinationInUse) as refusal:
+            twin = refusal.operation
+            if isinstance(refusal, DuplicateDownload) and isinstance(twin, DownloadOperation):
+                return twin
+            raise
+
+    def create_many(self, drafts: Sequence[Draft]) -> list[DownloadOperation]:
+        """Create and start many operations; what is being fetched already, or is there, is left as it is."""
+        created: list[DownloadOperation] = []
+        for start in range(0, len(drafts), _TOGETHER):
+            created += self._create_together(drafts[start : start + _TOGETHER])
+        return created
+
+    def _create_together(self, drafts: Sequence[Draft]) -> list[DownloadOperation]:
+        """Insert in one transaction; those that it refuses go the slow way, one by one."""
+        pairs, done = [], []
+        for draft in drafts:
+            twin = completed_twin(self._runner, self._owner(draft), draft)
+            if twin is not None:
+                done.append(twin)
+            else:
+                pairs.append((self._row(draft, next(self._paths(draft))), draft))
+        conflicts = self._runner.state.insert_many([row for row, _ in pairs]).result(_DURABLE_WITHIN)
+        inserted = [pair for pair, conflict in zip(pairs, conflicts, strict=True) if conflict is None]
+        refused = [draft for (_, draft), conflict in zip(pairs, conflicts, strict=True) if conflict is not None]
+        operations = self._introduce(inserted)
+        operations += [self.create_or_join(draft) for draft in refused]
+        self._runner.start_all(operations)
+        return operations + done
+
+    def _paths(self, draft: Draft) -> Iterator[Path | None]:
+        """Yield the paths to try; a file that exists and may be neither replaced nor avoided is an error."""
+        path: Path | None = draft.values["result_file"]
+        collision = draft.values["collision"]
+        if path is None or not _may_rename(draft):
+            if path is not None and collision is CreationCollisionOption.FAIL_IF_EXISTS and os.path.lexists(path):
+                raise DestinationExists(f"{str(path)!r} exists.")
+            yield path
+            return
+        for count, each in enumerate(unique_names(path, os.path.lexists)):
+            if count > _MOST_NAMES:
+                return
+            if not os.path.lexists(each):
+                yield each
+
+    def _owner(self, draft: Draft) -> str:
+        return draft.application or self._application
+
+    def _identity(self, draft: Draft) -> str:
+        body = draft.values["options"].get("request_body_file")
+        digest = _digest_of_file(Path(body)) if body else ""
+        return identity(self._runner.state.identity_key, draft.uri, method=draft.values["method"], body_digest=digest)
+
+    def _row(self, draft: Draft, path: Path | None) -> OperationRow:
+        return OperationRow(
+            operation_id=uuid4(),
+            application=self._owner(draft),
+            group=draft.group,
+            identity=self._identity(draft),
+            destination_key=destination_key(path) if path is not None else None,
+            status=int(BackgroundTransferStatus.IDLE),
+            position=self._runner.state.next_position(),
+            created_at=time.time(),
+            batch=self._batch,
+            record=plain({**draft.values, "result_file": path}),
+        )
+
+    def _introduce(self, pairs: Sequence[tuple[OperationRow, Draft]]) -> list[DownloadOperation]:
+        operations = self._runner.place.call_within(_DURABLE_WITHIN, self._make_all, pairs)
+        for operation in operations:
+            if operation.secret_names:
+                self._runner.vault.store(str(operation.guid), operation.secrets.to_secret())
+        return operations
+
+    def _make_all(self, pairs: Sequence[tuple[OperationRow, Draft]]) -> list[DownloadOperation]:
+        operations = [self._make(row, draft) for row, draft in pairs]
+        self._runner.introduce(operations)
+        return operations
+
+    def _make(self, row: OperationRow, draft: Draft) -> DownloadOperation:
+        path = row.record["result_file"]
+        values = {**draft.values, "result_file": Path(path) if path is not None else None}
+        fixed = {"guid": row.operation_id, "application": row.application, "group": row.group}
+        operation = DownloadOperation(self._runner, **values, **fixed, created_at=row.created_at)
+        operation.secrets = replace(draft.secrets)
+        operation.position, operation.batch = row.position, row.batch
+        return operation
+
+    def _refusal(self, conflict: RowConflict, path: Path | None) -> DuplicateDownload | DestinationInUse:
+        """Say what is in the way, as far as the caller may see it: another group is only named as such."""
+        other = self._runner.registry.find(conflict.operation_id)
+        if conflict.kind == "destination":
+            return DestinationInUse(f"Another download will write {str(path)!r}; choose another name.", operation=other)
+        if conflict.group:
+            return DuplicateDownload(f"The same is being fetched in the group {conflict.group!r}.", operation=other)
+        return DuplicateDownload("The same is being fetched already; attach() to it, or cancel it.", operation=other)
+
+
+def _may_rename(draft: Draft) -> bool:
+    return draft.values["collision"] is CreationCollisionOption.GENERATE_UNIQUE_NAME
+
+
+def _digest_of_file(path: Path) -> str:
+    with path.open("rb") as body:
+        return hashlib.file_digest(body, "sha256").hexdigest()

@@ -1,0 +1,125 @@
+"""
+Who we are to servers and proxies, and what an operation keeps secret.
+
+All secrets of an operation make one entry in the vault, under the operation's name. Without a vault they live in
+memory; what is missing after a restart is known by its name (`DownloadOperation.secret_names`) and asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from bgdl_jupyter.errors import InvalidRequest
+from bgdl_jupyter.secret import MASK, Credential, Secret
+
+
+class PasswordCredential:
+    """
+    A user's name and password: ``Windows.Security.Credentials.PasswordCredential``.
+
+    Parameters
+    ----------
+    resource:
+        What it is for, in words or as an origin; shown.
+    user_name, password:
+        What the server or the proxy is told; the password is never shown.
+
+    Raises
+    ------
+    InvalidRequest
+        One of them is no str, or holds a line break.
+    """
+
+    __slots__ = ("credential", "resource")
+
+    def __init__(self, resource: str, user_name: str, password: str | Secret) -> None:
+        plain = password.reveal() if isinstance(password, Secret) else password
+        texts: tuple[object, ...] = (resource, user_name, plain)
+        for text in texts:
+            if not isinstance(text, str) or any(character in text for character in "\r\n\0"):
+                raise InvalidRequest("Resource, user name and password are texts without line breaks.")
+        self.resource = resource
+        self.credential = Credential(user_name, Secret(plain))
+
+    @property
+    def user_name(self) -> str:
+        """The user's name."""
+        return self.credential.user_name
+
+    def __repr__(self) -> str:
+        return f"PasswordCredential({self.resource!r}, {self.user_name!r}, {MASK})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a credential cannot be pickled or copied into another process")
+
+
+@dataclass(slots=True)
+class OperationSecrets:
+    """What an operation must not show."""
+
+    query: Secret | None = None
+    user_info: Secret | None = None
+    headers: dict[str, Secret] = field(default_factory=dict)
+    server: Credential | None = None
+    proxy: Credential | None = None
+    proxy_user_info: Secret | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """What there is, by name; safe to store and to show."""
+        simple = ("query", "user_info", "server", "proxy", "proxy_user_info")
+        return [name for name in simple if getattr(self, name) is not None] + [
+            f"header {name}" for name in self.headers
+        ]
+
+    def values(self) -> list[Secret]:
+        """Return all of them, to be masked in texts of others."""
+        credentials = [each.password for each in (self.server, self.proxy) if each is not None]
+        simple = [each for each in (self.query, self.user_info, self.proxy_user_info) if each is not None]
+        return [*simple, *self.headers.values(), *credentials]
+
+    def to_secret(self) -> Secret:
+        """Return one secret that holds all."""
+        return Secret(
+            json.dumps(
+                {
+                    "query": _revealed(self.query),
+                    "user_info": _revealed(self.user_info),
+                    "proxy_user_info": _revealed(self.proxy_user_info),
+                    "headers": {name: value.reveal() for name, value in self.headers.items()},
+                    "server": _pair(self.server),
+                    "proxy": _pair(self.proxy),
+                }
+            )
+        )
+
+    @classmethod
+    def from_secret(cls, secret: Secret) -> OperationSecrets:
+        """Return what `to_secret` packed; a wrong shape raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+        record = json.loads(secret.reveal())
+        return cls(
+            query=_secret(record["query"]),
+            user_info=_secret(record["user_info"]),
+            proxy_user_info=_secret(record["proxy_user_info"]),
+            headers={str(name): Secret(str(value)) for name, value in record["headers"].items()},
+            server=_credential(record["server"]),
+            proxy=_credential(record["proxy"]),
+        )
+
+
+def _revealed(secret: Secret | None) -> str | None:
+    return secret.reveal() if secret is not None else None
+
+
+def _secret(value: str | None) -> Secret | None:
+    return Secret(value) if value is not None else None
+
+
+def _pair(credential: Credential | None) -> list[str] | None:
+    return [credential.user_name, credential.password.reveal()] if credential is not None else None
+
+
+def _credential(pair: list[str] | None) -> Credential | None:
+    return Credential(str(pair[0]), Secret(str(pair[1]))) if pair is not None else None

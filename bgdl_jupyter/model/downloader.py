@@ -1,0 +1,390 @@
+"""`BackgroundDownloader`: the settings that new operations get, and the list of those that there are."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from traitlets import Bool, CUnicode, Dict, Enum, Float, Instance, Int, TraitError, Unicode, UseEnum, observe, validate
+from traitlets.config import Configurable
+
+from bgdl_jupyter.model import display
+from bgdl_jupyter.model.application import present_application
+from bgdl_jupyter.model.creation import Creation
+from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
+from bgdl_jupyter.model.draft import check_group_name, credential_of, draft_download, put_header
+from bgdl_jupyter.model.group import BackgroundTransferGroup
+from bgdl_jupyter.model.headers import RequestHeaders
+from bgdl_jupyter.model.host import host
+from bgdl_jupyter.model.process import current_runner
+from bgdl_jupyter.model.restoring import restore
+from bgdl_jupyter.status import (
+    BackgroundTransferCostPolicy,
+    BackgroundTransferPriority,
+    CreationCollisionOption,
+    Step,
+)
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+
+    from bgdl_jupyter.model.host import PlacePreference
+    from bgdl_jupyter.model.operation import DownloadOperation
+    from bgdl_jupyter.model.runner import Runner
+
+#: Settings that the one engine of the process has; every downloader reads and sets the same.
+_SHARED: Final = (
+    "max_parallel",
+    "max_parallel_per_host",
+    "max_connections_per_host",
+    "max_rate",
+)
+#: Settings that are copied into an operation when it is created.
+_COPIED: Final = (
+    "allow_body_redirect",
+    "allow_insecure_auth",
+    "allow_insecure_redirect",
+    "allow_private_redirect",
+    "allow_unverified_resume",
+    "connect_timeout",
+    "max_connections_per_download",
+    "max_retries",
+    "max_size",
+    "require_length",
+    "expect_type",
+    "response_timeout",
+    "stall_timeout",
+    "trust_env",
+    "use_netrc",
+)
+
+
+class BackgroundDownloader(Configurable):
+    """
+    Starts downloads: ``Windows.Networking.BackgroundTransfer.BackgroundDownloader``.
+
+    Settings are copied into each operation when it is created; the limits belong to the one engine of the process.
+
+    Examples
+    --------
+    >>> downloader = BackgroundDownloader(max_parallel=8)                                       # doctest: +SKIP
+    >>> operation = downloader.create_download("https://example.org/big.tar", "data/big.tar")  # doctest: +SKIP
+    >>> operation.start()                                                                       # doctest: +SKIP
+    """
+
+    max_parallel = Int(16, help="How many operations may run at once.").tag(config=True)
+    max_parallel_per_host = Int(16, help="How many of one host may run at once.").tag(config=True)
+    max_connections_per_host = Int(16, help="How many connections to one host, files and segments together.").tag(
+        config=True
+    )
+    max_rate = Int(None, allow_none=True, help="Bytes per second for everything together; None for no limit.").tag(
+        config=True
+    )
+    max_connections_per_download = Int(16, help="How many connections for one file.").tag(config=True)
+    max_retries = Int(8, help="How many attempts without a new byte, beside the first.").tag(config=True)
+    connect_timeout = Float(30.0, help="Seconds for a connection.").tag(config=True)
+    response_timeout = Float(60.0, help="Seconds from a request to the end of the response's header.").tag(config=True)
+    stall_timeout = Float(30.0, help="Seconds in which at least 4 KiB must come.").tag(config=True)
+    require_length = Bool(default_value=False, help="Refuse what has no length.").tag(config=True)
+    max_size = Int(None, allow_none=True, help="Refuse what has more bytes.").tag(config=True)
+    expect_type = Unicode(None, allow_none=True, help="Refuse what is of another media type.").tag(config=True)
+    allow_insecure_auth = Bool(default_value=False, help="Send Basic credentials to plain http.").tag(config=True)
+    allow_insecure_redirect = Bool(default_value=False, help="Follow from https to http.").tag(config=True)
+    allow_private_redirect = Bool(default_value=False, help="Follow from a public to a private address.").tag(
+        config=True
+    )
+    allow_body_redirect = Bool(default_value=False, help="Send a body again to another origin.").tag(config=True)
+    allow_unverified_resume = Bool(
+        default_value=False, help="Go on where nothing proves that the file is the same; the result says so."
+    ).tag(config=True)
+    trust_env = Bool(default_value=True, help="Take proxies from the environment.").tag(config=True)
+    use_netrc = Bool(default_value=False, help="Take credentials from the netrc file.").tag(config=True)
+
+    loop = Enum(
+        ["auto", "subshell", "thread", "main"], "auto", help="Where downloads run; counts at the first use."
+    ).tag(config=True)
+    state_file = CUnicode("", help="Where the state is kept; empty for the platform's folder. First use.").tag(
+        config=True
+    )
+    application = Unicode(help="Whose downloads these are; the notebook's path, else the working directory.").tag(
+        config=True
+    )
+    on_restore = Enum(
+        ["resume", "pause", "cancel", "ask"], "resume", help="What becomes of what ran in a kernel before."
+    ).tag(config=True)
+
+    group = Unicode(help="The group of new operations; empty for none.")
+    transfer_group = Instance(BackgroundTransferGroup, allow_none=True, help="The same as an object.")
+    method = Unicode("GET", help="The method of new operations.")
+    priority = UseEnum(BackgroundTransferPriority, help="The priority of new operations.")
+    cost_policy = UseEnum(BackgroundTransferCostPolicy, help="Which networks new operations may use.")
+    proxy = Unicode(help="The proxy's URI; reads back redacted.").tag(config=True)
+    server_credential = Instance(PasswordCredential, allow_none=True, help="Who we are to servers.")
+    proxy_credential = Instance(PasswordCredential, allow_none=True, help="Who we are to the proxy.")
+    _plain_headers = Dict()
+
+    def __init__(self, completion_group: object | None = None, **traits: Any) -> None:
+        self._secrets = OperationSecrets()
+        unknown = [name for name in traits if not self.has_trait(name) and name not in ("parent", "config", "log")]
+        if unknown:
+            raise TypeError(f"BackgroundDownloader has no setting {unknown[0]!r}; see help(BackgroundDownloader).")
+        super().__init__(**traits)
+        self.completion_group = completion_group
+        self._explicit = {name for name in _SHARED if name in traits or name in self._configured()}
+        self._share()
+
+    def _configured(self) -> frozenset[str]:
+        section = self.config.get("BackgroundDownloader", {}) if self.config else {}
+        return frozenset(section)
+
+    def _share(self) -> None:
+        runner = self._runner
+        runner.join(self, {name: getattr(self, name) for name in _SHARED if name in self._explicit})
+
+    def take_shared(self, values: Mapping[str, Any]) -> None:
+        """Read what another downloader has set."""
+        for name, value in values.items():
+            self.set_trait(name, value)
+
+    @property
+    def _runner(self) -> Runner:
+        return current_runner(cast("PlacePreference", self.loop), Path(self.state_file) if self.state_file else None)
+
+    # --------------------------------------------------------------------------------------------------- new operations
+
+    def create_download(
+        self, uri: str, result_file: str | os.PathLike[str] | None = None, **options: Any
+    ) -> DownloadOperation:
+        """
+        Create an operation; it is IDLE, and in the state file when this returns.
+
+        Parameters
+        ----------
+        uri:
+            What to fetch; http, https, ftp or ftps.
+        result_file:
+            The file, or a folder that exists, or None for the working directory; then the server names the file.
+        options:
+            ``collision``, ``request_body_file``, ``sha256``, ``checksum``, ``headers``, ``group``, ``priority``,
+            ``cost_policy``, ``expect_type``, ``max_size``, ``method``, ``sensitive_query``, ``application``.
+
+        Raises
+        ------
+        InvalidRequest
+            Something cannot be used; nothing was written.
+        TypeError
+            There is no such option.
+        DuplicateDownload, DestinationInUse
+            An operation that is not final fetches the same, or writes the same file.
+        StateFileError
+            The operation could not be recorded.
+        """
+        return self._creation().create_one(self._draft(uri, result_file, options))
+
+    def download(
+        self, uri: str, destination: str | os.PathLike[str] | None = None, **options: Any
+    ) -> DownloadOperation:
+        """
+        Create and start an operation; meant to be run again.
+
+        A download of the same that is not final is returned instead; a finished file that verifies is taken as it is
+        (OPEN_IF_EXISTS). Parameters and errors as `create_download`.
+        """
+        options.setdefault("collision", CreationCollisionOption.OPEN_IF_EXISTS)
+        operation = self._creation().create_or_join(self._draft(uri, destination, options))
+        if Step.START in operation.allowed_steps:
+            operation.start()
+        return operation
+
+    def download_many(
+        self, manifest: Iterable[str | Mapping[str, Any]], *, group: str | BackgroundTransferGroup, **options: Any
+    ) -> BackgroundTransferGroup:
+        """
+        Create and start many operations as one group, and return it.
+
+        Parameters
+        ----------
+        manifest:
+            URIs, or mappings with ``uri`` and what else `create_download` takes (``destination`` for the file).
+        group:
+            The group, or its name.
+        options:
+            For all of them.
+
+        Raises
+        ------
+        InvalidRequest
+            A line cannot be used; the message says which, and nothing was started.
+        """
+        options.setdefault("collision", CreationCollisionOption.OPEN_IF_EXISTS)
+        name = check_group_name(getattr(group, "name", group))
+        options["group"] = name
+        drafts = [self._draft_of_line(number, line, options) for number, line in enumerate(manifest, 1)]
+        self._creation().create_many(drafts)
+        return self.create_group(name)
+
+    def create_group(self, name: str) -> BackgroundTransferGroup:
+        """Return the group of this name in this application, made if there is none."""
+        from bgdl_jupyter.errors import InvalidRequest
+
+        if not check_group_name(name):
+            raise InvalidRequest("A group needs a name.")
+        runner = self._runner
+        return runner.place.call(runner.registry.group, self._application(), name)
+
+    def get_current_downloads(
+        self, *, group: str | BackgroundTransferGroup | None = None, application: str | None = None
+    ) -> list[DownloadOperation]:
+        """
+        Return what is not final, or became final and was not seen by a caller yet.
+
+        Parameters
+        ----------
+        group:
+            A group or its name; None for the operations that are in no group.
+        application:
+            Another application than this one; "*" for all, to look at.
+        """
+        runner = self._runner
+        owner = application or self._application()
+        restore(runner, owner, on_restore=self.on_restore)
+        name = check_group_name(getattr(group, "name", group))
+        return runner.current(None if owner == "*" else owner, name)
+
+    def restore(self) -> list[DownloadOperation]:
+        """Take up this application's operations again, once in a process; return those that were restored."""
+        return restore(self._runner, self._application(), on_restore=self.on_restore)
+
+    # ---------------------------------------------------------------------------------------------------------- headers
+
+    @property
+    def request_headers(self) -> RequestHeaders:
+        """The headers of new operations; secrets are masked."""
+        return RequestHeaders(self._plain_headers, self._secrets.headers)
+
+    def set_request_header(self, name: str, value: str, *, secret: bool | None = None) -> None:
+        """
+        Send a header with every request of new operations; a second call replaces the first.
+
+        Parameters
+        ----------
+        secret:
+            Whether the value is kept out of everything that is stored or shown; None decides by the name.
+
+        Raises
+        ------
+        InvalidRequest
+            The name or the value cannot be sent, or is ours to set.
+        """
+        plain = dict(self._plain_headers)
+        put_header(plain, self._secrets, name, value, secret=secret)
+        self._plain_headers = plain
+
+    def remove_request_header(self, name: str) -> None:
+        """Send the header no longer."""
+        plain = dict(self._plain_headers)
+        put_header(plain, self._secrets, name, None, secret=None)
+        self._plain_headers = plain
+
+    # --------------------------------------------------------------------------------------------------------- in parts
+
+    def _application(self) -> str:
+        return self.application or present_application()
+
+    def _creation(self) -> Creation:
+        return Creation(self._runner, self._application())
+
+    def _draft(self, uri: str, result_file: Any, options: Mapping[str, Any]) -> Any:
+        self._secrets.server = credential_of(self.server_credential)
+        self._secrets.proxy = credential_of(self.proxy_credential)
+        return draft_download(
+            uri,
+            result_file,
+            defaults=self._defaults(),
+            headers=self._plain_headers,
+            secrets=self._secrets,
+            options=options,
+        )
+
+    def _draft_of_line(self, number: int, line: str | Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+        from bgdl_jupyter.errors import InvalidRequest
+
+        try:
+            if isinstance(line, str):
+                return self._draft(line, None, options)
+            fields = dict(line)
+            uri, destination = fields.pop("uri"), fields.pop("destination", None)
+            return self._draft(uri, destination, {**options, **fields})
+        except KeyError:
+            raise InvalidRequest(f"Line {number} has no 'uri'.") from None
+        except InvalidRequest as error:
+            raise InvalidRequest(f"Line {number}: {error}") from None
+
+    def _defaults(self) -> dict[str, Any]:
+        group = self.transfer_group.name if self.transfer_group is not None else self.group
+        return {
+            "collision": CreationCollisionOption.GENERATE_UNIQUE_NAME,
+            "priority": self.priority,
+            "cost_policy": self.cost_policy,
+            "method": self.method,
+            "proxy": self.proxy,
+            "group": group,
+            "options": {name: getattr(self, name) for name in _COPIED},
+        }
+
+    @observe(*_SHARED)
+    def _shared_changed(self, change: Any) -> None:
+        if "_explicit" in self.__dict__:
+            self._runner.join(self, {change["name"]: change["new"]})
+
+    @validate(*_SHARED, "max_connections_per_download", "max_size")
+    def _check_count(self, proposal: Any) -> int | None:
+        value: int | None = proposal["value"]
+        if value is not None and value < 1:
+            raise TraitError(f"{proposal['trait'].name} is a number above 0, not {value}.")
+        return value
+
+    @validate("connect_timeout", "response_timeout", "stall_timeout")
+    def _check_seconds(self, proposal: Any) -> float:
+        value: float = proposal["value"]
+        if not 0 < value < float("inf"):
+            raise TraitError(f"{proposal['trait'].name} is a number of seconds above 0, not {value}.")
+        return value
+
+    def __repr__(self) -> str:
+        operations = self._runner.current(self._application(), None)
+        return display.table(operations, f"BackgroundDownloader: {len(operations)} downloads")
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        operations = self._runner.current(self._application(), None)
+        heading = f"{len(operations)} downloads"
+        fallback = {"text/plain": repr(self), "text/html": display.html_table(operations, heading)}
+        return display.with_view(fallback, host().view(self))
+
+
+@functools.cache
+def default_downloader() -> BackgroundDownloader:
+    """Return the downloader of the magics and of `download`; made at the first use."""
+    return BackgroundDownloader()
+
+
+def download(uri: str, destination: str | os.PathLike[str] | None = None, **options: Any) -> DownloadOperation:
+    """
+    Download in the background; returns at once, and may be run again.
+
+    Parameters and errors as `BackgroundDownloader.download`.
+    """
+    return default_downloader().download(uri, destination, **options)
+
+
+def download_many(
+    manifest: Iterable[str | Mapping[str, Any]], *, group: str | BackgroundTransferGroup, **options: Any
+) -> BackgroundTransferGroup:
+    """
+    Download many files in the background as one group; returns when all are in the state file.
+
+    Parameters and errors as `BackgroundDownloader.download_many`.
+    """
+    return default_downloader().download_many(manifest, group=group, **options)

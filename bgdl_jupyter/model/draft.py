@@ -1,0 +1,235 @@
+"""A download that was asked for, checked as a whole before anything is written."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bgdl_jupyter.engine.facilities import known_schemes
+from bgdl_jupyter.errors import InvalidRequest
+from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
+from bgdl_jupyter.model.headers import check_header
+from bgdl_jupyter.secret import Credential, Secret, is_secret_header
+from bgdl_jupyter.status import BackgroundTransferCostPolicy, BackgroundTransferPriority, CreationCollisionOption
+from bgdl_jupyter.storage.digests import parse_checksum
+from bgdl_jupyter.storage.filenames import check_destination, name_from_uri
+from bgdl_jupyter.uris import split_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: What `create_download`, `download`, `download_many` and `%bgdl` take by keyword.
+OPTION_NAMES: Final = frozenset(
+    {
+        "application",
+        "checksum",
+        "collision",
+        "cost_policy",
+        "expect_type",
+        "group",
+        "headers",
+        "max_size",
+        "method",
+        "priority",
+        "request_body_file",
+        "sensitive_query",
+        "sha256",
+    }
+)
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "RETR"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What will become an operation: the values of its traits, and its secrets apart."""
+
+    uri: str
+    values: dict[str, Any]
+    group: str
+    application: str | None
+    secrets: OperationSecrets = field(default_factory=OperationSecrets)
+
+
+def draft_download(
+    uri: str,
+    result_file: str | os.PathLike[str] | None,
+    *,
+    defaults: Mapping[str, Any],
+    headers: Mapping[str, str | Secret],
+    secrets: OperationSecrets,
+    options: Mapping[str, Any],
+) -> Draft:
+    """
+    Check everything about a download that can be checked without the server.
+
+    Parameters
+    ----------
+    uri, result_file:
+        As `BackgroundDownloader.create_download`; ``result_file`` may be a folder that exists, or None for the
+        working folder, and then the server names the file.
+    defaults, headers, secrets:
+        The downloader's settings; ``headers`` and ``secrets`` are copied.
+    options:
+        What the caller gave by keyword.
+
+    Raises
+    ------
+    TypeError
+        There is no such option; the message names the nearest.
+    InvalidRequest
+        A value is unusable; nothing was written.
+    """
+    _refuse_unknown(options)
+    split = split_uri(uri, known_schemes(), sensitive_query=bool(options.get("sensitive_query")))
+    taken = OperationSecrets(
+        query=split.query,
+        user_info=split.user_info,
+        headers=dict(secrets.headers),
+        server=secrets.server,
+        proxy=secrets.proxy,
+        proxy_user_info=secrets.proxy_user_info,
+    )
+    plain = {name: value for name, value in headers.items() if isinstance(value, str)}
+    _add_headers(options.get("headers") or {}, plain, taken)
+    destination, directory = _destination(result_file, split.public)
+    method = _method(options, defaults)
+    settings = {
+        **defaults["options"],
+        "fallback_name": name_from_uri(split.public),
+        **{name: options[name] for name in ("expect_type", "max_size") if options.get(name) is not None},
+    }
+    if options.get("request_body_file") is not None:
+        settings["request_body_file"] = _body_file(options["request_body_file"])
+    _check_settings(settings)
+    values = {
+        "requested_uri": split.public,
+        "result_file": destination,
+        "directory": directory,
+        "method": method,
+        "collision": _enumeration(CreationCollisionOption, options, "collision", defaults),
+        "priority": _enumeration(BackgroundTransferPriority, options, "priority", defaults),
+        "cost_policy": _enumeration(BackgroundTransferCostPolicy, options, "cost_policy", defaults),
+        "checksum": _checksum(options),
+        "proxy": defaults["proxy"],
+        "options": settings,
+        "plain_headers": plain,
+        "secret_names": taken.names,
+    }
+    group = options.get("group")
+    return Draft(
+        uri=split.full,
+        values=values,
+        group=check_group_name(defaults["group"] if group is None else getattr(group, "name", group)),
+        application=options.get("application"),
+        secrets=taken,
+    )
+
+
+def _refuse_unknown(options: Mapping[str, Any]) -> None:
+    for name in options:
+        if name not in OPTION_NAMES:
+            near = difflib.get_close_matches(name, OPTION_NAMES, n=1, cutoff=0)[0]
+            raise TypeError(f"There is no option {name!r}; the nearest is {near!r}.")
+
+
+def _add_headers(given: Mapping[str, str], plain: dict[str, str], secrets: OperationSecrets) -> None:
+    if not hasattr(given, "items"):
+        raise InvalidRequest(f"headers is a mapping of names to values, not {type(given).__name__}.")
+    for name, value in given.items():
+        put_header(plain, secrets, name, value, secret=None)
+
+
+def put_header(
+    plain: dict[str, str], secrets: OperationSecrets, name: str, value: str | None, *, secret: bool | None
+) -> None:
+    """Set a header among the plain or the secret ones, in place of any of the same name; None removes it."""
+    if value is not None:
+        name, value = check_header(name, value)
+    for store in (plain, secrets.headers):
+        for old in [each for each in store if each.lower() == name.lower()]:
+            del store[old]
+    if value is None:
+        return
+    if is_secret_header(name) if secret is None else secret:
+        secrets.headers[name] = Secret(value)
+    else:
+        plain[name] = value
+
+
+def _destination(result_file: str | os.PathLike[str] | None, uri: str) -> tuple[Path | None, Path]:
+    if result_file is not None and not isinstance(result_file, str | os.PathLike):
+        raise InvalidRequest(f"A destination is a path, not {type(result_file).__name__}.")
+    if result_file is not None and not str(result_file):
+        raise InvalidRequest("The destination is empty; give a file, a folder, or None.")
+    path = Path.cwd() if result_file is None else _absolute(result_file)
+    if path.is_dir() or str(result_file or "").endswith(("/", os.sep)):
+        check_destination(path / name_from_uri(uri))
+        return None, path
+    check_destination(path)
+    return path, path.parent
+
+
+def _method(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    default = "POST" if options.get("request_body_file") is not None else defaults["method"]
+    method = str(options.get("method") or default).upper()
+    if method not in _METHODS:
+        raise InvalidRequest(f"The method {method[:20]!r} is not known; {', '.join(sorted(_METHODS))} are.")
+    return method
+
+
+def _body_file(path: str | os.PathLike[str]) -> str:
+    body = _absolute(path)
+    if not body.is_file() or not os.access(body, os.R_OK):
+        raise InvalidRequest(f"The request's body {str(body)!r} is no file that can be read.")
+    return str(body)
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    """Return the path from the root, with its links as they are: a link may be what is to be replaced."""
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 (`resolve` would follow the links)
+
+
+def _enumeration(kind: Any, options: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> Any:
+    value = options.get(name)
+    if value is None:
+        return defaults[name]
+    try:
+        return kind[value.upper()] if isinstance(value, str) else kind(value)
+    except (KeyError, ValueError):
+        known = ", ".join(each.name for each in kind)
+        raise InvalidRequest(f"{name} is one of {known}, not {str(value)[:40]!r}.") from None
+
+
+def _checksum(options: Mapping[str, Any]) -> str:
+    sha256, checksum = options.get("sha256"), options.get("checksum")
+    if sha256 is not None and checksum is not None:
+        raise InvalidRequest("Give sha256 or checksum, not both.")
+    if sha256 is not None:
+        return str(parse_checksum(f"sha256:{sha256}"))
+    return str(parse_checksum(checksum)) if checksum is not None else ""
+
+
+def _check_settings(settings: Mapping[str, Any]) -> None:
+    size = settings.get("max_size")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
+        raise InvalidRequest(f"max_size is a number of bytes, not {size!r}.")
+    kind = settings.get("expect_type")
+    if kind is not None and (not isinstance(kind, str) or "/" not in kind):
+        raise InvalidRequest(f"expect_type is a media type like 'text/csv' or 'image/*', not {kind!r}.")
+
+
+def check_group_name(name: object) -> str:
+    """Return the name of a group, empty for none; raises `InvalidRequest` for what is no name."""
+    if name is None:
+        return ""
+    if not isinstance(name, str) or len(name) > 200 or any(ord(character) < 32 for character in name):  # noqa: PLR2004 (what a line of a panel holds; the control characters)
+        raise InvalidRequest("The name of a group is a line of at most 200 characters.")
+    return name
+
+
+def credential_of(value: PasswordCredential | None) -> Credential | None:
+    """Return what a request needs of a user's credential."""
+    return value.credential if value is not None else None

@@ -1,0 +1,368 @@
+"""What an operation is and how it goes, as traits; `apply` is the one place that writes what happened."""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from traitlets import Bool, Dict, Enum, Float, Instance, Int, List, Unicode, UseEnum, observe, validate
+
+from bgdl_jupyter.engine.order import Durable
+from bgdl_jupyter.engine.progress import seconds_left
+from bgdl_jupyter.errors import (
+    BackgroundTransferError,
+    TransferCanceled,
+    error_from_record,
+    error_to_record,
+)
+from bgdl_jupyter.events import (
+    ActivityChanged,
+    Completed,
+    DestinationChosen,
+    Event,
+    Progressed,
+    RangesArrived,
+    ResourceProbed,
+    Restarted,
+    StatusChanged,
+)
+from bgdl_jupyter.model import display
+from bgdl_jupyter.model.credentials import OperationSecrets
+from bgdl_jupyter.model.headers import RequestHeaders
+from bgdl_jupyter.model.host import host
+from bgdl_jupyter.model.live_changes import change_uri
+from bgdl_jupyter.model.owned import Owned
+from bgdl_jupyter.model.values import BackgroundDownloadProgress, BackgroundTransferFileRange, ResponseInformation
+from bgdl_jupyter.status import (
+    BackgroundTransferCostPolicy,
+    BackgroundTransferPriority,
+    BackgroundTransferStatus,
+    CreationCollisionOption,
+    Integrity,
+    Step,
+    TransferActivity,
+    allowed_steps,
+)
+from bgdl_jupyter.web_error_status import WebErrorStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bgdl_jupyter.model.group import BackgroundTransferGroup
+    from bgdl_jupyter.model.runner import Runner
+    from bgdl_jupyter.ranges import RangeSet
+    from bgdl_jupyter.resource import Digest, Resource
+    from bgdl_jupyter.secret import Secret
+
+_Status = BackgroundTransferStatus
+
+
+class OperationState(Owned):
+    """The traits of a `DownloadOperation`."""
+
+    guid = Instance(UUID, help="The operation's name, for ever.", read_only=True)
+    application = Unicode(help="The notebook or folder that it belongs to.", read_only=True)
+    group = Unicode(help="The name of its group; empty for none.", read_only=True)
+    method = Unicode("GET", help="The request's method.", read_only=True).tag(persist=True)
+    collision = UseEnum(CreationCollisionOption, help="What to do when the destination exists.", read_only=True).tag(
+        persist=True
+    )
+    result_file = Instance(
+        Path, allow_none=True, help="The absolute path of the file; None until the server has named it.", read_only=True
+    ).tag(persist=True, load=Path)
+    directory = Instance(Path, help="The folder of the file.", read_only=True).tag(persist=True, load=Path)
+    checksum = Unicode(help="The expected digest, algorithm:hex; empty for none.", read_only=True).tag(persist=True)
+    requested_uri = Unicode(help="Where the bytes come from; a secret query reads back as ?….").tag(
+        persist=True, wire=True
+    )
+    priority = UseEnum(BackgroundTransferPriority, help="Its place in the queue; may be changed at any time.").tag(
+        persist=True, wire=True
+    )
+    cost_policy = UseEnum(BackgroundTransferCostPolicy, help="Which networks it may use.").tag(persist=True)
+    recoverable_web_error_statuses = List(
+        UseEnum(WebErrorStatus), help="Errors that pause the operation instead of ending it."
+    ).tag(persist=True)
+    is_random_access_required = Bool(help="Fail up front where the server has no ranges.").tag(persist=True)
+    proxy = Unicode(help="The proxy's URI, redacted; empty for the environment's.").tag(persist=True)
+    options = Dict(help="The downloader's settings at the time of the creation.", read_only=True).tag(persist=True)
+    plain_headers = Dict(help="Request headers that are no secrets.", read_only=True).tag(persist=True)
+    secret_names = List(Unicode(), help="What was given as a secret and must be there again.", read_only=True).tag(
+        persist=True
+    )
+
+    status = UseEnum(BackgroundTransferStatus, help="Where it stands.", read_only=True).tag(wire=True)
+    activity = UseEnum(TransferActivity, help="What it is doing while it runs.", read_only=True).tag(wire=True)
+    status_reason = Unicode(help="Why it is not moving, and until when; empty while it is.", read_only=True).tag(
+        persist=True, wire=True
+    )
+    progress = Instance(BackgroundDownloadProgress, args=(), help="How far it is.", read_only=True)
+    rate = Float(0.0, help="Bytes per second.", read_only=True).tag(wire=True)
+    current_web_error_status = Enum(
+        [None, *WebErrorStatus], default_value=None, help="The listed error that it is paused for.", read_only=True
+    ).tag(persist=True, load=lambda value: None if value is None else WebErrorStatus(value))
+    has_restarted = Bool(help="Whether the transfer began again at byte 0.", read_only=True).tag(persist=True)
+    has_response_changed = Bool(help="Whether the answer is another one than at first.", read_only=True).tag(
+        persist=True
+    )
+    integrity = Enum([None, *Integrity], default_value=None, help="What was checked.", read_only=True).tag(
+        persist=True, wire=True, load=lambda value: None if value is None else Integrity(value)
+    )
+    digest = Unicode(help="The digest that was verified.", read_only=True).tag(persist=True)
+    size = Int(None, allow_none=True, help="The size of the finished file.", read_only=True).tag(persist=True)
+    failure = Dict(None, allow_none=True, help="What ended it.", read_only=True).tag(persist=True)
+    created_at = Float(help="When it was created, seconds since the epoch, UTC.", read_only=True)
+    final_at = Float(None, allow_none=True, help="When it became final.", read_only=True)
+
+    def __init__(self, runner: Runner, **values: Any) -> None:
+        super().__init__()
+        for name, value in values.items():
+            self.set_trait(name, value)
+        self._runner = runner
+        self.secrets = OperationSecrets()
+        self._watchers: list[Callable[[], bool]] = []
+        self._progress_callbacks: list[Callable[[BackgroundDownloadProgress], object]] = []
+        self._range_callbacks: list[Callable[..., object]] = []
+        self.record_durable(Durable())
+        self._resource: Resource | None = None
+        self.position = 0.0
+        self.batch: str | None = None
+        self.epoch = 1
+        self.is_disputed = False
+        self.holder: str | None = None
+        self.was_seen = False
+        self.overrides_policy = False
+        self.is_unconstrained = False
+        self._place = runner.place
+
+    @property
+    def name(self) -> str:
+        """The file's name, or what stands for it until there is one."""
+        return self.result_file.name if self.result_file is not None else self.options.get("fallback_name", "download")
+
+    @property
+    def transfer_group(self) -> BackgroundTransferGroup | None:
+        """The group it belongs to; None for none."""
+        return self._runner.group_of(self)  # type: ignore[arg-type]  # the one class of this state
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes in the file."""
+        return self.progress.bytes_received
+
+    @property
+    def fraction(self) -> float | None:
+        """The part that is there, 0 to 1; None while the size is unknown."""
+        return self.progress.fraction
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds that are left at the present rate; None when that cannot be said."""
+        total = self.progress.total_bytes_to_receive
+        if total is None or not self.status.is_running:
+            return None
+        return seconds_left(total - self.progress.bytes_received, self.rate)
+
+    @property
+    def error(self) -> BackgroundTransferError | None:
+        """What ended it, or what an awaiter gets; None while there is nothing wrong."""
+        if self.status.is_failure and self.failure is not None:
+            error = error_from_record(self.failure)
+            error.operation = self
+            return error
+        if self.status is _Status.CANCELED:
+            return TransferCanceled(f"{display.title(self)} was canceled.", operation=self)
+        return None
+
+    @property
+    def can_pause(self) -> bool:
+        """Whether a pause does no harm: the request may be repeated, and the file is not just getting its name."""
+        return self.method not in ("POST", "PATCH") and self.activity is not TransferActivity.COMMITTING
+
+    @property
+    def allowed_steps(self) -> frozenset[Step]:
+        """The steps that may be taken now."""
+        if self.holder is not None:
+            return frozenset()
+        return allowed_steps(self.status, can_pause=self.can_pause)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether another live kernel runs it; `status_reason` says which."""
+        return self.holder is not None
+
+    @property
+    def expected_digest(self) -> Digest | None:
+        """The digest that the file must have."""
+        from bgdl_jupyter.storage.digests import parse_checksum
+
+        return parse_checksum(self.checksum) if self.checksum else None
+
+    @property
+    def durable(self) -> Durable:
+        """What the state file knows of its bytes."""
+        return self._durable
+
+    @property
+    def request_headers(self) -> RequestHeaders:
+        """The headers that are sent; secrets are masked."""
+        return RequestHeaders(self.plain_headers, self.secrets.headers)
+
+    def get_response_information(self) -> ResponseInformation | None:
+        """Return what the server answered; None before it did."""
+        return ResponseInformation.of(self._resource) if self._resource is not None else None
+
+    def get_downloaded_ranges(self) -> list[BackgroundTransferFileRange]:
+        """Return the parts of the file that are there, first to last."""
+        return [BackgroundTransferFileRange(each.start, each.length) for each in self._finished_ranges]
+
+    def on_ranges_downloaded(self, callback: Callable[..., object]) -> Callable[[], None]:
+        """
+        Call ``callback(added=[…], was_restarted=…)`` when ranges have arrived, on the callback loop.
+
+        Returns
+        -------
+        Callable
+            Ends the calls.
+        """
+        self._range_callbacks.append(callback)
+        return lambda: self._range_callbacks.remove(callback) if callback in self._range_callbacks else None
+
+    def watch(self, look: Callable[[], bool]) -> None:
+        """Call ``look`` now and at each change, on the engine's loop, until it returns True."""
+
+        def begin() -> None:
+            if not look():
+                self._watchers.append(look)
+
+        self._runner.place.call(begin)
+
+    def look_again(self) -> None:
+        """Let everybody who waits look."""
+        self._watchers = [look for look in self._watchers if not look()]
+
+    def record_durable(self, durable: Durable) -> None:
+        """Take note of what the state file knows."""
+        self._durable = durable
+        self._finished_ranges: RangeSet = durable.finished
+
+    def restore_progress(self) -> None:
+        """Show what the records say, before anything has happened in this kernel."""
+        durable = self._durable
+        self._resource = durable.resource
+        length = durable.resource.length if durable.resource else None
+        received, total = durable.finished.total, length
+        if self.status.is_success:
+            received, total = self.size or 0, self.size
+        self._tell_progress(bytes_received=received, total=total)
+        if self.status.is_running:
+            self.set_trait("activity", TransferActivity.QUEUED)
+
+    def hold(self, whom: str) -> None:
+        """Show that another kernel runs it."""
+        self.holder = whom
+        self.set_trait("status_reason", f"held by {whom}")
+
+    def forget_bytes(self) -> None:
+        """Begin from nothing: what was canceled has no partial file any more."""
+        self.record_durable(self._durable.forgotten())
+        self._tell_progress(bytes_received=0, total=None)
+
+    def recall(self, found: Secret) -> None:
+        """Take back from the vault what is not in memory; what was given since then wins."""
+        stored = OperationSecrets.from_secret(found)
+        present = self.secrets
+        self.secrets = OperationSecrets(
+            query=present.query or stored.query,
+            user_info=present.user_info or stored.user_info,
+            headers=stored.headers | present.headers,
+            server=present.server or stored.server,
+            proxy=present.proxy or stored.proxy,
+            proxy_user_info=present.proxy_user_info or stored.proxy_user_info,
+        )
+
+    def apply(self, event: Event) -> None:
+        """Take in what happened: the only place that sets the traits that tell how it goes."""
+        match event:
+            case StatusChanged():
+                self._apply_status(event)
+            case ActivityChanged():
+                self._apply_activity(event)
+            case Progressed():
+                self._finished_ranges = event.finished
+                self.set_trait("rate", event.rate)
+                self._tell_progress(bytes_received=event.bytes_received, total=event.total_bytes)
+            case RangesArrived():
+                self._tell_ranges(event)
+            case ResourceProbed():
+                self._apply_resource(event.resource)
+            case DestinationChosen():
+                self.set_trait("result_file", Path(event.path))
+            case Restarted():
+                self.set_trait("has_restarted", value=True)
+                self._tell_progress(bytes_received=0, total=self.progress.total_bytes_to_receive)
+            case Completed():
+                self._apply_completion(event)
+
+    def _apply_status(self, event: StatusChanged) -> None:
+        with self.hold_trait_notifications():
+            self.set_trait("status", event.new)
+            self.set_trait("status_reason", event.reason)
+            self.set_trait("activity", TransferActivity.QUEUED if event.new.is_running else TransferActivity.NONE)
+            self.set_trait("rate", 0.0)
+            self.set_trait("final_at", time.time() if event.new.is_final else None)
+            self.set_trait("failure", error_to_record(event.error) if event.error is not None else None)
+            if event.new.is_running:
+                self.set_trait("current_web_error_status", None)
+        self._tell_progress(bytes_received=self.bytes_received, total=self.progress.total_bytes_to_receive)
+
+    def _apply_activity(self, event: ActivityChanged) -> None:
+        self.set_trait("activity", event.activity)
+        self.set_trait("status_reason", event.reason)
+
+    def _apply_resource(self, resource: Resource) -> None:
+        if self._resource is not None and self._resource.validator != resource.validator:
+            self.set_trait("has_response_changed", value=True)
+        self._resource = resource
+        self._tell_progress(bytes_received=self.bytes_received, total=resource.length)
+
+    def _apply_completion(self, event: Completed) -> None:
+        self.set_trait("result_file", Path(event.path))
+        self.set_trait("integrity", event.integrity)
+        self.set_trait("digest", event.digest or "")
+        self.set_trait("size", event.size)
+        self.set_trait("failure", None)
+        self._tell_progress(bytes_received=event.size, total=event.size)
+
+    def _tell_progress(self, *, bytes_received: int, total: int | None) -> None:
+        progress = BackgroundDownloadProgress(
+            bytes_received=bytes_received,
+            total_bytes_to_receive=total,
+            status=self.status,
+            has_response_changed=self.has_response_changed,
+            has_restarted=self.has_restarted,
+        )
+        if progress == self.progress:
+            return
+        self.set_trait("progress", progress)
+        for callback in self._progress_callbacks:
+            host().callback_place().post(callback, progress)
+
+    def _tell_ranges(self, event: RangesArrived) -> None:
+        added = [BackgroundTransferFileRange(each.start, each.length) for each in event.added]
+        for callback in tuple(self._range_callbacks):
+            call = functools.partial(callback, added=added, was_restarted=event.was_restarted)
+            host().callback_place().post(call)
+
+    @observe("requested_uri", "priority", "cost_policy", "recoverable_web_error_statuses", "is_random_access_required")
+    def _option_changed(self, change: dict[str, Any]) -> None:
+        if self._place is not None:
+            self._runner.options_changed(self, change["name"])  # type: ignore[arg-type]  # the one class of this state
+
+    @validate("requested_uri")
+    def _check_uri(self, proposal: dict[str, Any]) -> str:
+        if self._place is None:
+            return str(proposal["value"])
+        return change_uri(self, proposal["value"])  # type: ignore[arg-type]  # the one class of this state

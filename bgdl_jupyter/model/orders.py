@@ -1,0 +1,170 @@
+"""From an operation as a notebook sees it to what a transfer is told."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bgdl_jupyter.engine.order import Options, Order
+from bgdl_jupyter.engine.retry import RetryPolicy
+from bgdl_jupyter.errors import StateFileError
+from bgdl_jupyter.events import DestinationChosen
+from bgdl_jupyter.storage.filenames import destination_key, safe_name, unique_names
+from bgdl_jupyter.storage.records import RowConflict
+from bgdl_jupyter.transport.base import ProxyServer, Request, Safety
+from bgdl_jupyter.uris import SplitUri
+from bgdl_jupyter.web_error_status import WebErrorStatus
+
+if TYPE_CHECKING:
+    from bgdl_jupyter.model.operation import DownloadOperation
+    from bgdl_jupyter.model.runner import Runner
+    from bgdl_jupyter.resource import Resource, Validator
+    from bgdl_jupyter.secret import Secret
+
+_NOT_REPEATABLE = frozenset({"POST", "PATCH"})
+_MOST_NAMES = 10_000
+
+
+class AttentionNeeded(Exception):
+    """Somebody has to do something before the transfer can go on; a reason in a sentence, and a status for it."""
+
+    def __init__(self, status: WebErrorStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+def order_of(operation: DownloadOperation) -> Order:
+    """Return what the transfer of an operation is to achieve."""
+    settings = operation.options
+    return Order(
+        operation_id=operation.guid,
+        directory=operation.directory,
+        destination=operation.result_file,
+        fallback_name=settings.get("fallback_name", "download"),
+        collision=operation.collision,
+        digest=operation.expected_digest,
+        options=Options(
+            stall_timeout=settings.get("stall_timeout", 30.0),
+            retry=RetryPolicy(max_retries=settings.get("max_retries", 8)),
+            max_connections=settings.get("max_connections_per_download", 16),
+            require_length=settings.get("require_length", False),
+            expect_type=settings.get("expect_type"),
+            max_size=settings.get("max_size"),
+            trusts_unverified=settings.get("allow_unverified_resume", False),
+            is_repeatable=operation.method not in _NOT_REPEATABLE,
+            is_random_access_required=operation.is_random_access_required,
+        ),
+    )
+
+
+async def make_request(
+    runner: Runner,
+    operation: DownloadOperation,
+    *,
+    start: int | None,
+    stop: int | None,
+    condition: Validator | None,
+) -> Request:
+    """
+    Return the request of an attempt, from what the operation says now.
+
+    Raises
+    ------
+    AttentionNeeded
+        A secret that it needs is lost, as after a restart without a vault.
+    """
+    await recall_secrets(runner, operation)
+    settings, secrets = operation.options, operation.secrets
+    headers: list[tuple[str, str | Secret]] = [*operation.plain_headers.items(), *secrets.headers.items()]
+    body = settings.get("request_body_file")
+    return Request(
+        uri=SplitUri(operation.requested_uri, secrets.query, secrets.user_info),
+        method="GET" if operation.method == "RETR" else operation.method,
+        headers=tuple(headers),
+        body=Path(body) if body else None,
+        start=start,
+        stop=stop,
+        condition=condition,
+        credential=secrets.server,
+        proxy=_proxy(operation),
+        safety=Safety(
+            **{name: settings.get(name, False) for name in Safety.__dataclass_fields__},
+        ),
+        ssl_context=runner.ssl_contexts.get(operation.guid),
+        connect_timeout=settings.get("connect_timeout", 30.0),
+        response_timeout=settings.get("response_timeout", 60.0),
+    )
+
+
+def _proxy(operation: DownloadOperation) -> ProxyServer | None:
+    if not operation.proxy:
+        return None
+    secrets = operation.secrets
+    return ProxyServer(uri=SplitUri(operation.proxy, None, secrets.proxy_user_info), credential=secrets.proxy)
+
+
+async def recall_secrets(runner: Runner, operation: DownloadOperation) -> None:
+    """
+    Fetch what the operation keeps secret from the vault, where it is not in memory.
+
+    Raises
+    ------
+    AttentionNeeded
+        Something is lost; the reason names what, and how it is given again.
+    """
+    missing = set(operation.secret_names) - set(operation.secrets.names)
+    if missing:
+        found = await asyncio.wrap_future(runner.vault.fetch(str(operation.guid)))
+        if found is not None:
+            operation.recall(found)
+        missing = set(operation.secret_names) - set(operation.secrets.names)
+    if missing:
+        raise AttentionNeeded(WebErrorStatus.UNAUTHORIZED, _what_to_do(sorted(missing)))
+
+
+def _what_to_do(missing: list[str]) -> str:
+    name = missing[0]
+    if name.startswith("header "):
+        remedy = f"set_request_header({name.removeprefix('header ')!r}, …)"
+    elif name == "query":
+        remedy = "setting requested_uri to the full address"
+    else:
+        remedy = "provide_credential(…)"
+    return f"A secret did not outlive the kernel ({', '.join(missing)}); give it again by {remedy}, then resume()."
+
+
+async def choose_destination(runner: Runner, operation: DownloadOperation, resource: Resource) -> Path:
+    """
+    Claim a path for the name that the server proposed, and return it.
+
+    Raises
+    ------
+    StateFileError
+        No name is free.
+    """
+    fallback = operation.options.get("fallback_name", "download")
+    wanted = operation.directory / safe_name(resource.suggested_name or fallback, fallback=fallback)
+    for count, path in enumerate(unique_names(wanted)):
+        if count > _MOST_NAMES:
+            break
+        if await _claim(runner, operation, path):
+            runner.publish(DestinationChosen(operation_id=operation.guid, path=str(path)))
+            runner.save(operation)
+            return path
+    raise StateFileError(f"No name like {wanted.name!r} is free in {str(operation.directory)!r}.")
+
+
+async def _claim(runner: Runner, operation: DownloadOperation, path: Path) -> bool:
+    key = await runner.facilities.run(destination_key, path)
+    try:
+        await asyncio.wrap_future(runner.state.update(operation.guid, at_once=True, destination_key=key))
+    except RowConflict:
+        return False
+    return True
+
+
+def limiter_key(operation: DownloadOperation) -> tuple[str, str]:
+    """Return under which name the group's rate is kept."""
+    return operation.application, operation.group

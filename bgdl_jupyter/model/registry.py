@@ -1,0 +1,96 @@
+"""Which operations and groups there are in this process; everything here belongs to the engine's loop."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from bgdl_jupyter.engine.scheduler import GroupLimits
+from bgdl_jupyter.model.group import BackgroundTransferGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from uuid import UUID
+
+    from bgdl_jupyter.model.operation import DownloadOperation
+    from bgdl_jupyter.model.runner import Runner
+
+
+class Registry:
+    """The operations by their names, and the groups that they make."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._operations: dict[UUID, DownloadOperation] = {}
+        self._groups: dict[tuple[str, str], BackgroundTransferGroup] = {}
+        self._by_path: defaultdict[Path, list[DownloadOperation]] = defaultdict(list)
+
+    def __len__(self) -> int:
+        return len(self._operations)
+
+    def find(self, operation_id: UUID) -> DownloadOperation | None:
+        """Return the operation of this name."""
+        return self._operations.get(operation_id)
+
+    def all(self) -> list[DownloadOperation]:
+        """Return all operations, in the order in which they came."""
+        return list(self._operations.values())
+
+    def add(self, operation: DownloadOperation) -> None:
+        """Take an operation in."""
+        self._operations[operation.guid] = operation
+        self.note_path(operation)
+        if operation.group:
+            self.group(operation.application, operation.group).add_member(operation)
+
+    def note_path(self, operation: DownloadOperation) -> None:
+        """Remember where the operation's file is."""
+        if operation.result_file is not None and operation not in self._by_path[operation.result_file]:
+            self._by_path[operation.result_file].append(operation)
+
+    def remove(self, operation: DownloadOperation) -> None:
+        """Let an operation go."""
+        self._operations.pop(operation.guid, None)
+        if operation.result_file is not None and operation in self._by_path[operation.result_file]:
+            self._by_path[operation.result_file].remove(operation)
+        if operation.group:
+            self.group(operation.application, operation.group).remove_member(operation)
+
+    def group(self, application: str, name: str, record: Mapping[str, object] | None = None) -> BackgroundTransferGroup:
+        """Return the group of this name, made if there is none."""
+        key = application, name
+        if key not in self._groups:
+            values = {"name": name, "application": application, **(record or {})}
+            self._groups[key] = BackgroundTransferGroup(self._runner, **values)
+        return self._groups[key]
+
+    def groups(self, application: str) -> list[BackgroundTransferGroup]:
+        """Return the groups of an application."""
+        return [group for (owner, _), group in self._groups.items() if owner == application]
+
+    def save_group(self, group: BackgroundTransferGroup) -> None:
+        """Record the group's limits."""
+        record = {name: getattr(group, name) for name in group.trait_names(persist=True)}
+        self._runner.state.put_group(
+            group.application, group.name, record | {"transfer_behavior": int(group.transfer_behavior)}
+        )
+
+    def mark_held(self, operation: DownloadOperation, whom: str) -> None:
+        """Show an operation as run by somebody else."""
+        operation.hold(whom)
+
+    def group_limits(self) -> dict[str, GroupLimits]:
+        """Return the limits of all groups that have some, by the key that candidates bear."""
+        plain = GroupLimits()
+        limits = ((f"{owner}\0{name}", group.limits) for (owner, name), group in self._groups.items())
+        return {key: each for key, each in limits if each != plain}
+
+    def finished_with(self, application: str, path: Path) -> list[DownloadOperation]:
+        """Return the completed operations whose file is at this path, the newest first."""
+        found = [each for each in self._by_path.get(path, ()) if each.application == application]
+        return [each for each in reversed(found) if each.status.is_success]
+
+    def of_application(self, application: str) -> Iterable[DownloadOperation]:
+        """Return the operations of an application."""
+        return [each for each in self._operations.values() if each.application == application]
