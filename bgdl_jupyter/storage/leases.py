@@ -1,0 +1,212 @@
+"""
+Leases: which kernel runs an operation.
+
+An operation belongs to the kernel that made it, until that kernel is dead, or, elsewhere, silent for a minute. Whoever
+takes it gets the next epoch; a writer of an old epoch finds that its updates are refused. All functions run inside a
+transaction of the state file, so that two kernels cannot both take one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, Final
+
+from bgdl_jupyter.storage.kernels import Coroner, Kernel, KernelFile, Life
+from bgdl_jupyter.storage.queries import TAKEN, by_ids, select, set_row_aside
+from bgdl_jupyter.storage.records import Acquired, UnreadableRow, loaded_text, stored, stored_text
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from bgdl_jupyter.storage.records import Holder
+
+_NAMES: Final = tuple(field.name for field in fields(Kernel))
+_COLUMNS: Final = ", ".join(_NAMES)
+_REGISTER: Final = f"INSERT OR REPLACE INTO kernels ({_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))})"  # noqa: S608 (our own names)
+
+
+class Leases:
+    """
+    The leases as one kernel sees them.
+
+    Parameters
+    ----------
+    me:
+        This kernel.
+    file:
+        Its file, None where the state is in memory.
+    """
+
+    def __init__(self, me: Kernel, file: KernelFile | None) -> None:
+        self._me = me
+        self._file = file
+        self._coroner = Coroner(me, file)
+
+    def register(self, connection: sqlite3.Connection, now: float) -> None:
+        """Make this kernel known, and forget those that are dead and own nothing."""
+        connection.execute(_REGISTER, [stored(name, getattr(self._me, name)) for name in _NAMES])
+        self._note_application(connection, now)
+        self._bury(connection, now)
+
+    def beat(self, connection: sqlite3.Connection, now: float) -> None:
+        """Write the heartbeat; register anew where somebody forgot us."""
+        if self._file is not None:
+            self._file.touch()
+        cursor = connection.execute("UPDATE kernels SET heartbeat = ? WHERE kernel_id = ?", (now, self._me.kernel_id))
+        if cursor.rowcount:
+            self._note_application(connection, now)
+        else:
+            self.register(connection, now)
+
+    def _note_application(self, connection: sqlite3.Connection, now: float) -> None:
+        application = stored_text(self._me.application)
+        connection.execute("INSERT OR REPLACE INTO applications VALUES (?, ?)", (application, now))
+
+    def _bury(self, connection: sqlite3.Connection, now: float) -> None:
+        idle = connection.execute(
+            "SELECT kernel_id FROM kernels WHERE NOT EXISTS (SELECT 1 FROM operations WHERE owner = kernel_id)"
+        ).fetchall()
+        for (kernel_id,) in idle:
+            if self._life_of(connection, kernel_id, now) is Life.DEAD:
+                connection.execute("DELETE FROM kernels WHERE kernel_id = ?", (kernel_id,))
+                if self._file is not None:
+                    self._file.remove_other(kernel_id)
+
+    def acquire(self, connection: sqlite3.Connection, application: str, now: float) -> list[Acquired]:
+        """Take all live operations of an application that no living kernel has; return them in their order."""
+        name = stored_text(application)
+        owners = connection.execute(
+            "SELECT DISTINCT owner FROM operations WHERE application = ? AND NOT is_final AND owner IS NOT ?",
+            (name, self._me.kernel_id),
+        ).fetchall()
+        acquired: list[Acquired] = []
+        for (owner,) in owners:
+            life = self._life_of(connection, owner, now)
+            if self._may_take(life, application):
+                condition = "application = ? AND NOT is_final AND owner IS ?"
+                acquired += self._take(connection, condition, (name, owner), life=life, now=now)
+        return sorted(acquired, key=lambda each: each.row.position)
+
+    def acquire_one(self, connection: sqlite3.Connection, operation_id: UUID, now: float) -> Acquired | None:
+        """Take one operation, final or not; None where it does not exist or a living kernel has it."""
+        found = connection.execute(
+            "SELECT owner, application FROM operations WHERE operation_id = ?", (operation_id.bytes,)
+        ).fetchone()
+        if found is None:
+            return None
+        owner, application = found
+        if owner == self._me.kernel_id:
+            (row,), _ = select(connection, "operation_id = ?", (operation_id.bytes,))
+            return Acquired(row=row, previous_epoch=row.epoch, was_proven_dead=True)
+        life = self._life_of(connection, owner, now)
+        if not self._may_take(life, loaded_text(application)):
+            return None
+        taken = self._take(connection, "operation_id = ?", (operation_id.bytes,), life=life, now=now)
+        return taken[0] if taken else None
+
+    def _may_take(self, life: Life, application: str) -> bool:
+        return life is Life.DEAD or (life is Life.SILENT and application == self._me.application)
+
+    def _take(
+        self, connection: sqlite3.Connection, condition: str, parameters: tuple[Any, ...], *, life: Life, now: float
+    ) -> list[Acquired]:
+        me = self._me.kernel_id
+        rows, unreadable = select(connection, condition, (me, *parameters), columns=TAKEN)
+        for key, reason in unreadable:
+            set_row_aside(connection, key, reason, now)
+        connection.execute(
+            f"UPDATE operations SET owner = ?, epoch = epoch + 1 WHERE {condition}",  # noqa: S608 (our own conditions)
+            (me, *parameters),
+        )
+        is_dead = life is Life.DEAD
+        return [Acquired(row=row, previous_epoch=row.epoch - 1, was_proven_dead=is_dead) for row in rows]
+
+    def release(self, connection: sqlite3.Connection, operation_ids: Iterable[UUID] | None) -> int:
+        """Give up leases, None for all; return how many."""
+        conditions = [("1", [])] if operation_ids is None else by_ids(operation_ids)
+        return sum(
+            connection.execute(
+                f"UPDATE operations SET owner = NULL WHERE owner = ? AND {condition}",  # noqa: S608 (as above)
+                (self._me.kernel_id, *parameters),
+            ).rowcount
+            for condition, parameters in conditions
+        )
+
+    def leave(self, connection: sqlite3.Connection) -> None:
+        """Give up everything: this kernel ends."""
+        self.release(connection, None)
+        connection.execute("DELETE FROM kernels WHERE kernel_id = ?", (self._me.kernel_id,))
+
+    def holder(self, connection: sqlite3.Connection, operation_id: UUID, now: float) -> Holder | None:
+        """Return the kernel that has an operation and may be alive; None where it is free to be taken."""
+        found = connection.execute(
+            "SELECT owner FROM operations WHERE operation_id = ?", (operation_id.bytes,)
+        ).fetchone()
+        kernel = self._kernel(connection, found[0]) if found else None
+        if kernel is None or self._coroner.judge(kernel.kernel_id, kernel, now) is Life.DEAD:
+            return None
+        return kernel.to_holder()
+
+    def living(self, connection: sqlite3.Connection, now: float) -> list[Holder]:
+        """Return all kernels that may be alive."""
+        kernels = [
+            _loaded(values)
+            for values in connection.execute(f"SELECT {_COLUMNS} FROM kernels")  # noqa: S608 (our own names)
+        ]
+        return [
+            kernel.to_holder()
+            for kernel in kernels
+            if self._coroner.judge(kernel.kernel_id, kernel, now) is not Life.DEAD
+        ]
+
+    def held_elsewhere(self, connection: sqlite3.Connection, application: str | None, now: float) -> list[str]:
+        """Return the ids of the other owners in an application (None: in any) that may be alive."""
+        condition, parameters = ("1", ()) if application is None else ("application = ?", (stored_text(application),))
+        owners = connection.execute(
+            f"SELECT DISTINCT owner FROM operations WHERE owner IS NOT NULL AND NOT is_final AND {condition}",  # noqa: S608 (as above)
+            parameters,
+        ).fetchall()
+        others = [owner for (owner,) in owners if owner != self._me.kernel_id]
+        return [owner for owner in others if self._life_of(connection, owner, now) is not Life.DEAD]
+
+    def _life_of(self, connection: sqlite3.Connection, kernel_id: str | None, now: float) -> Life:
+        if kernel_id is None:
+            return Life.DEAD
+        return self._coroner.judge(kernel_id, self._kernel(connection, kernel_id), now)
+
+    def _kernel(self, connection: sqlite3.Connection, kernel_id: str | None) -> Kernel | None:
+        found = connection.execute(
+            f"SELECT {_COLUMNS} FROM kernels WHERE kernel_id = ?",  # noqa: S608 (our own names)
+            (kernel_id,),
+        ).fetchone()
+        return _loaded(found) if found else None
+
+
+def _loaded(values: tuple[Any, ...]) -> Kernel:
+    """Return a kernel; what is not of its type becomes an empty value, which fits no living process."""
+    row = dict(zip(_NAMES, values, strict=True))
+    return Kernel(
+        kernel_id=_text(row["kernel_id"]),
+        application=_text(row["application"]),
+        host=_text(row["host"]),
+        boot_id=_text(row["boot_id"]),
+        pid_namespace=_text(row["pid_namespace"]),
+        pid=row["pid"] if isinstance(row["pid"], int) else 0,
+        started=_text(row["started"]),
+        has_lock=row["has_lock"] == 1,
+        since=_number(row["since"]),
+        heartbeat=_number(row["heartbeat"]),
+    )
+
+
+def _text(value: object) -> str:
+    try:
+        return loaded_text(value)
+    except UnreadableRow:
+        return ""
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

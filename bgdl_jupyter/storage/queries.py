@@ -1,0 +1,315 @@
+"""What is asked of the tables of operations and of named records, as functions of a connection inside a transaction."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from typing import TYPE_CHECKING, Any, Final, Literal
+from uuid import UUID
+
+from bgdl_jupyter.storage.records import (
+    CHANGEABLE,
+    COLUMNS,
+    OperationRow,
+    RowConflict,
+    UnreadableRow,
+    decode_record,
+    encode_record,
+    loaded_row,
+    loaded_text,
+    stored,
+    stored_row,
+    stored_text,
+)
+from bgdl_jupyter.storage.schema import RECORD_TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+# The names come from the dataclass and from the schema; every value is a parameter.
+_NAMES: Final = ", ".join(f'"{name}"' for name in COLUMNS)
+_INSERT: Final = f"INSERT INTO operations ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 (above)
+_SELECT: Final = f"SELECT {_NAMES} FROM operations"  # noqa: S608 (above)
+#: The columns as they will be for an owner, the first parameter, that takes over.
+TAKEN: Final = _NAMES.replace('"owner", "epoch"', "?, epoch + 1")
+# What a row that cannot be stored raises: a broken rule of the tables, or a value that is none for SQLite or JSON.
+_WRONG_ROW: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    ValueError,
+    TypeError,
+    OverflowError,
+)
+# SQLite takes at least 999 parameters.
+_IDS_AT_ONCE: Final = 500
+
+
+def insert(connection: sqlite3.Connection, row: OperationRow, owner: str) -> None:
+    """
+    Insert an operation with a first lease.
+
+    Raises
+    ------
+    RowConflict
+        Another one is in the way.
+    """
+    try:
+        connection.execute(_INSERT, stored_row(row, owner=owner, epoch=1))
+    except sqlite3.IntegrityError:
+        _raise_conflict(connection, ("operation_id = ?", (row.operation_id.bytes,)), "operation")
+        _raise_conflicts(connection, row.operation_id, row.application, row.identity, row.destination_key)
+        raise
+
+
+def insert_all(connection: sqlite3.Connection, rows: Sequence[OperationRow], owner: str) -> list[Exception | None]:
+    """Insert many operations with a first lease; return for each what was wrong with it, or None."""
+    connection.execute("SAVEPOINT many")
+    try:
+        # Much faster, and nearly always there is no conflict.
+        connection.executemany(_INSERT, (stored_row(row, owner=owner, epoch=1) for row in rows))
+    except _WRONG_ROW:
+        connection.execute("ROLLBACK TO many")
+        outcomes = [_outcome_of_insert(connection, row, owner) for row in rows]
+    else:
+        outcomes = [None] * len(rows)
+    connection.execute("RELEASE many")
+    return outcomes
+
+
+def _outcome_of_insert(connection: sqlite3.Connection, row: OperationRow, owner: str) -> Exception | None:
+    try:
+        insert(connection, row, owner)
+    except (RowConflict, *_WRONG_ROW) as error:
+        return error
+    return None
+
+
+def _raise_conflicts(
+    connection: sqlite3.Connection, operation_id: UUID, application: str, identity: str, destination_key: str | None
+) -> None:
+    """Raise `RowConflict` where another live operation has the same identity or destination."""
+    others = "NOT is_final AND operation_id != ?", (operation_id.bytes,)
+    same_identity = stored_text(application), stored_text(identity)
+    _raise_conflict(
+        connection, (f"{others[0]} AND application = ? AND identity = ?", (*others[1], *same_identity)), "identity"
+    )
+    same_destination = (stored("destination_key", destination_key),)
+    _raise_conflict(
+        connection, (f"{others[0]} AND destination_key = ?", (*others[1], *same_destination)), "destination"
+    )
+
+
+def _raise_conflict(
+    connection: sqlite3.Connection,
+    search: tuple[str, tuple[Any, ...]],
+    kind: Literal["operation", "identity", "destination"],
+) -> None:
+    condition, parameters = search
+    found = connection.execute(
+        f'SELECT operation_id, application, "group" FROM operations WHERE {condition}',  # noqa: S608 (above)
+        parameters,
+    ).fetchone()
+    if found is not None:
+        operation_id, application, group = found
+        raise RowConflict(
+            kind=kind,
+            operation_id=UUID(bytes=operation_id),
+            application=loaded_text(application),
+            group=loaded_text(group),
+        ) from None
+
+
+def check_columns(columns: Mapping[str, Any]) -> None:
+    """Raise ``ValueError`` for a column that does not exist or that only the state file sets."""
+    wrong = columns.keys() - CHANGEABLE
+    if wrong:
+        raise ValueError(f"not to be set: {', '.join(sorted(wrong))}")
+
+
+def update(
+    connection: sqlite3.Connection, operation_id: UUID, columns: Mapping[str, Any], lease: tuple[str, int] | None
+) -> bool:
+    """
+    Set columns of an operation; with a lease (kernel and epoch) only if it is the present one. Tell whether it was set.
+
+    Raises
+    ------
+    RowConflict
+        The operation would not be final any more, and another one is in the way.
+    """
+    if not columns:
+        return bool(_count(connection, operation_id, lease))
+    names = ", ".join(f'"{name}" = ?' for name in columns)
+    values = [stored(name, value) for name, value in columns.items()]
+    condition, parameters = _of_lease(operation_id, lease)
+    try:
+        cursor = connection.execute(f"UPDATE operations SET {names} WHERE {condition}", (*values, *parameters))  # noqa: S608 (above)
+    except sqlite3.IntegrityError:
+        _raise_conflicts(connection, operation_id, *_keys_after(connection, operation_id, columns))
+        raise
+    return cursor.rowcount == 1
+
+
+def _of_lease(operation_id: UUID, lease: tuple[str, int] | None) -> tuple[str, tuple[Any, ...]]:
+    if lease is None:
+        return "operation_id = ?", (operation_id.bytes,)
+    return "operation_id = ? AND owner = ? AND epoch = ?", (operation_id.bytes, *lease)
+
+
+def _count(connection: sqlite3.Connection, operation_id: UUID, lease: tuple[str, int] | None) -> int:
+    condition, parameters = _of_lease(operation_id, lease)
+    (count,) = connection.execute(f"SELECT count(*) FROM operations WHERE {condition}", parameters).fetchone()  # noqa: S608 (above)
+    return int(count)
+
+
+def _keys_after(
+    connection: sqlite3.Connection, operation_id: UUID, columns: Mapping[str, Any]
+) -> tuple[str, str, str | None]:
+    """Return application, identity and destination key that an operation would have."""
+    names = ("application", "identity", "destination_key")
+    found = connection.execute(
+        "SELECT application, identity, destination_key FROM operations WHERE operation_id = ?", (operation_id.bytes,)
+    ).fetchone()
+    application, identity, destination = (columns.get(name, value) for name, value in zip(names, found, strict=True))
+    return loaded_text(application), loaded_text(identity), None if destination is None else loaded_text(destination)
+
+
+def select(
+    connection: sqlite3.Connection,
+    condition: str,
+    parameters: Sequence[Any],
+    *,
+    limit: int | None = None,
+    columns: str = _NAMES,
+) -> tuple[list[OperationRow], list[tuple[bytes, str]]]:
+    """
+    Return the operations that meet a condition, in their order, and the unreadable ones as key and reason.
+
+    The caller sets the latter aside where it may write. ``columns`` may compute others than the stored values.
+    """
+    rows: list[OperationRow] = []
+    unreadable: list[tuple[bytes, str]] = []
+    limited = "" if limit is None else f" LIMIT {int(limit)}"
+    for values in connection.execute(
+        f"SELECT {columns} FROM operations WHERE {condition} ORDER BY position, operation_id{limited}",  # noqa: S608 (above)
+        parameters,
+    ):
+        try:
+            rows.append(loaded_row(values))
+        except UnreadableRow as error:
+            unreadable.append((values[0], str(error)))
+    return rows, unreadable
+
+
+def column_values(
+    connection: sqlite3.Connection, names: Sequence[str], condition: str, parameters: Sequence[Any]
+) -> list[tuple[Any, ...]]:
+    """Return some columns as they are stored, in the order of the operations."""
+    columns = ", ".join(f'"{name}"' for name in names)
+    return connection.execute(
+        f"SELECT {columns} FROM operations WHERE {condition} ORDER BY position",  # noqa: S608 (checked by the caller)
+        parameters,
+    ).fetchall()
+
+
+def where(application: str | None, group: str | None, *, live_only: bool) -> tuple[str, list[Any]]:
+    """Return the condition for the operations of an application and a group; None for any."""
+    conditions, parameters = ["1"], []
+    for name, value in (("application", application), ("group", group)):
+        if value is not None:
+            conditions.append(f'"{name}" = ?')
+            parameters.append(stored_text(value))
+    if live_only:
+        conditions.append("NOT is_final")
+    return " AND ".join(conditions), parameters
+
+
+def by_ids(operation_ids: Iterable[UUID]) -> Iterator[tuple[str, list[Any]]]:
+    """Yield conditions that together meet the operations of these ids."""
+    ids = iter(operation_ids)
+    while some := [each.bytes for each in itertools.islice(ids, _IDS_AT_ONCE)]:
+        yield f"operation_id IN ({', '.join('?' * len(some))})", list(some)
+
+
+def set_row_aside(connection: sqlite3.Connection, key: object, reason: str, now: float) -> None:
+    """Move a row that cannot be read out of the way, as text."""
+    row = connection.execute(f"{_SELECT} WHERE operation_id IS ?", (key,)).fetchone()
+    content = repr(dict(zip(COLUMNS, row, strict=True))) if row else ""
+    connection.execute("INSERT INTO quarantine VALUES ('operations', ?, ?, ?)", (reason, now, content))
+    connection.execute("DELETE FROM operations WHERE operation_id IS ?", (key,))
+
+
+def delete(connection: sqlite3.Connection, operation_ids: Iterable[UUID]) -> int:
+    """Delete operations; return how many there were."""
+    return sum(
+        connection.execute(f"DELETE FROM operations WHERE {condition}", parameters).rowcount  # noqa: S608 (above)
+        for condition, parameters in by_ids(operation_ids)
+    )
+
+
+def prune(connection: sqlite3.Connection, before: float) -> int:
+    """Delete operations that became final before a time; return how many."""
+    return connection.execute("DELETE FROM operations WHERE is_final AND final_at < ?", (before,)).rowcount
+
+
+def last_position(connection: sqlite3.Connection) -> int:
+    """Return the largest position that is in use, 0 where none is."""
+    (position,) = connection.execute("SELECT max(position) FROM operations").fetchone()
+    return position if type(position) is int and 0 <= position < 1 << 62 else 0
+
+
+# ------------------------------------------------------------------------------------------------- named records
+
+
+def _table(name: str) -> str:
+    if name not in RECORD_TABLES:
+        raise ValueError(f"no table of records: {name}")
+    return name
+
+
+def put_record(
+    connection: sqlite3.Connection, table: str, application: str, name: str, record: Mapping[str, Any]
+) -> None:
+    """Store a named record of an application, over the one of the same name."""
+    connection.execute(
+        f"INSERT OR REPLACE INTO {_table(table)} VALUES (?, ?, ?)",  # noqa: S608 (one of our tables)
+        (stored_text(application), stored_text(name), encode_record(dict(record))),
+    )
+
+
+def records(
+    connection: sqlite3.Connection, table: str, application: str
+) -> tuple[dict[str, dict[str, Any]], list[tuple[Any, str]]]:
+    """Return the named records of an application, and the unreadable ones as name and reason."""
+    readable: dict[str, dict[str, Any]] = {}
+    unreadable: list[tuple[Any, str]] = []
+    found = connection.execute(
+        f"SELECT name, record FROM {_table(table)} WHERE application = ?",  # noqa: S608 (as above)
+        (stored_text(application),),
+    )
+    for name, text in found:
+        try:
+            readable[loaded_text(name)] = decode_record(text)
+        except UnreadableRow as error:
+            unreadable.append((name, str(error)))
+    return readable, unreadable
+
+
+def set_record_aside(
+    connection: sqlite3.Connection, table: str, application: str, name: object, *, reason: str, now: float
+) -> None:
+    """Move a record that cannot be read out of the way, as text."""
+    key = (stored_text(application), name)
+    row = connection.execute(f"SELECT * FROM {_table(table)} WHERE application = ? AND name IS ?", key).fetchone()  # noqa: S608 (as above)
+    connection.execute("INSERT INTO quarantine VALUES (?, ?, ?, ?)", (table, reason, now, repr(row)))
+    delete_record(connection, table, application, name)
+
+
+def delete_record(connection: sqlite3.Connection, table: str, application: str, name: object) -> None:
+    """Delete a named record of an application, if there is one."""
+    key = stored_text(name) if isinstance(name, str) else name
+    connection.execute(
+        f"DELETE FROM {_table(table)} WHERE application = ? AND name IS ?",  # noqa: S608 (as above)
+        (stored_text(application), key),
+    )
