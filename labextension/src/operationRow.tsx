@@ -2,7 +2,7 @@
  * The rows of the panel. They show what the kernel said and offer the steps that it allows.
  */
 
-import { closeIcon, LabIcon, refreshIcon, runIcon } from '@jupyterlab/ui-components';
+import { clearIcon, closeIcon, LabIcon, refreshIcon, runIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
 import { describeGroup, describeOperation, formatRate, groupTitle, State, stateOf, Translations } from './format';
@@ -23,7 +23,7 @@ const ICONS: Readonly<Record<Step, LabIcon>> = {
   resume: runIcon,
   retry: refreshIcon,
   cancel: closeIcon,
-  clear: closeIcon
+  clear: clearIcon
 };
 
 /** Return what a button does, for those who hear it and those who hover. */
@@ -126,7 +126,7 @@ export function OperationRow(props: IRowProps & { operation: OperationView }): J
   const { operation, trans } = props;
   const state = stateOf(operation);
   const line = describeOperation(operation, trans);
-  const isOver = state === 'done' || state === 'canceled';
+  const hasBar = state === 'moving' || (operation.fraction !== null && state !== 'done' && state !== 'canceled');
   return (
     <>
       <StateIcon state={state} trans={trans} />
@@ -134,7 +134,7 @@ export function OperationRow(props: IRowProps & { operation: OperationView }): J
         <div className="bgdl-Row-name" title={operation.name} dir="auto">
           {operation.name}
         </div>
-        {isOver ? null : <Bar fraction={operation.fraction} state={state} label={operation.name} />}
+        {hasBar ? <Bar fraction={operation.fraction} state={state} label={operation.name} /> : null}
         <div className={`bgdl-Row-line bgdl-mod-${state}`} title={operation.error ?? line}>
           {line}
         </div>
