@@ -121,7 +121,7 @@ async def _connect() -> MessageBus:
         raise Unavailable("there is no system bus") from error
 
 
-async def _call(bus: MessageBus, target: Service, member: str, argument: str) -> Any:  # noqa: ANN401 (what the bus holds)
+async def _call(bus: MessageBus, target: Service, member: str, argument: str) -> Any:
     """Return the first value of the reply, None for an error; the service is not started."""
     from dbus_fast import Message, MessageFlag, MessageType
 

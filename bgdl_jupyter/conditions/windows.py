@@ -105,7 +105,7 @@ class _PowerStatus(ctypes.Structure):
     )
 
 
-def _library(name: str) -> Any:  # noqa: ANN401 (a library of the platform)
+def _library(name: str) -> Any:
     return getattr(ctypes, "windll")[name]  # noqa: B009 (it exists on Windows only)
 
 
@@ -132,7 +132,7 @@ def _ask_network_list_manager() -> tuple[bool | None, int | None]:
             library.CoUninitialize()
 
 
-def _ask(library: Any, interface: uuid.UUID, method: int, *arguments: Any) -> bool:  # noqa: ANN401 (pointers)
+def _ask(library: Any, interface: uuid.UUID, method: int, *arguments: Any) -> bool:
     """Call one method of one interface of the Network List Manager; return whether it succeeded."""
     pointer = ctypes.c_void_p()
     class_id, interface_id = (
