@@ -11,16 +11,22 @@ import hmac
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
+from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MASK: Final = "<secret>"
+
+# What is shorter is left: masking it would mask words that have nothing to do with it.
+_SHORTEST: Final = 4
+_SHORTEST_PART: Final = 8
 
 # Header names whose values always are secrets; the pattern takes in what services make up.
 _SECRET_HEADER: Final = re.compile(
     r"authorization|cookie2?|proxy-authorization|x-auth.*|x-amz-security-token|x-goog-iam.*"
-    r"|.*api[-_]?key.*|.*access[-_]?key.*|.*token.*|.*secret.*|.*password.*|.*credential.*|.*session[-_]?id.*",
+    r"|.*(api|access|subscription|functions|auth|private)[-_]?key.*|.*token.*|.*secret.*|.*password.*|.*credential.*"
+    r"|.*session[-_]?id.*|.*signature.*",
     re.IGNORECASE,
 )
 
@@ -69,9 +75,28 @@ def is_secret_header(name: str) -> bool:
 
 
 def redact(text: str, secrets: Iterable[Secret]) -> str:
-    """Return the text with every secret in it masked; secrets of under four characters would mask words."""
-    values = sorted({secret.reveal() for secret in secrets}, key=len, reverse=True)
-    for value in values:
-        if len(value) > 3:  # noqa: PLR2004 (see the docstring)
-            text = text.replace(value, MASK)
+    """
+    Return the text with every secret in it masked, and so the password or a long parameter alone.
+
+    Percent-encoded or decoded makes no difference. Secrets of under four characters would mask words.
+    """
+    forms = {form for secret in secrets for part in _parts(secret.reveal()) for form in _spellings(part)}
+    for form in sorted(forms, key=len, reverse=True):
+        if len(form) >= _SHORTEST:
+            text = text.replace(form, MASK)
     return text
+
+
+def _parts(value: str) -> Iterator[str]:
+    """Give what of a secret is one by itself: all of it, the password of user information, a query's parameters."""
+    yield value
+    yield value.partition(":")[2]
+    for word in re.split(r"[&;=\s]", value):
+        if len(word) >= _SHORTEST_PART:
+            yield word
+
+
+def _spellings(part: str) -> Iterator[str]:
+    yield part
+    yield unquote(part, errors="replace")
+    yield quote(part, safe="", errors="replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -19,8 +20,9 @@ MAX_URI_LENGTH: Final = 8 * 1024
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ftp": 21, "ftps": 21}
 
-# Space, control characters and what RFC 3986 leaves no place for; a backslash is a slash to some parsers.
-_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f\\]")
+# Space, control characters and what RFC 3986 leaves no place for; a backslash is a slash to some parsers, and a lone
+# surrogate is dropped in silence: another URI than the one that was given.
+_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 _SECRET_PARAMETER: Final = re.compile(
     r"(x-amz-|x-goog-|x-ms-).*|.*(token|signature|secret|password|passwd|credential|api[-_]?key|access[-_]?key).*"
     r"|sig|key|auth|jwt|se|sp|sv|sr|spr|skoid|policy|key-pair-id|hmac|expires",
@@ -104,7 +106,10 @@ def _parse(uri: object, schemes: frozenset[str]) -> URL:
         message = f"The URI has {len(uri):,} characters; at most {MAX_URI_LENGTH:,} are taken."
         raise InvalidRequest(message)
     if _FORBIDDEN.search(uri) or HIDDEN_QUERY in uri:
-        message = "The URI holds a space, a control character, a backslash or a hidden query; percent-encode it."
+        message = (
+            "The URI holds a space, a control character, a backslash, half a character or a hidden query; "
+            "percent-encode it."
+        )
         raise InvalidRequest(message)
     try:
         url = URL(uri)
@@ -117,10 +122,21 @@ def _parse(uri: object, schemes: frozenset[str]) -> URL:
             f"No transport for the scheme {url.scheme or '(none)'!r}; there is one for {', '.join(sorted(schemes))}."
         )
         raise InvalidRequest(message)
-    if not host or port == 0:
+    if not host or port == 0 or not _is_usable(host):
         message = f"The URI has no usable host and port: {url.scheme}://HOST/PATH is needed."
         raise InvalidRequest(message)
     return url
+
+
+def _is_usable(host: str) -> bool:
+    """Whether a host is an IPv6 address (with a zone or without), or has no percent code: %00, %0d%0a are no names."""
+    if ":" not in host:
+        return "%" not in host
+    try:
+        ipaddress.IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def has_secret_query(query: str) -> bool:
