@@ -13,6 +13,8 @@ from tests.counterparts import is_ci, report
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 # Two busy cores make single examples slow now and then, which says nothing about the code.
 hypothesis.settings.register_profile("everywhere", deadline=None)
 # The gate must say the same about the same commit each time.

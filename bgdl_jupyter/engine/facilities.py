@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from bgdl_jupyter.engine.commit import Committer
@@ -40,16 +41,22 @@ _OWN_TRANSPORTS: Final = {
 _POOL_SIZE: Final = 4
 
 
+@functools.cache
+def _foreign_transports() -> dict[str, EntryPoint]:
+    """Return the transports of other packages; asked for once, since it reads what every package declares."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
 def known_schemes() -> frozenset[str]:
     """Return the URI schemes that a transport exists for."""
-    return frozenset(_OWN_TRANSPORTS) | {point.name for point in entry_points(group=ENTRY_POINTS)}
+    return frozenset(_OWN_TRANSPORTS) | frozenset(_foreign_transports())
 
 
 def _transport_class(scheme: str) -> Callable[[], Transport]:
-    for point in entry_points(group=ENTRY_POINTS):
-        if point.name == scheme:
-            found: Callable[[], Transport] = point.load()
-            return found
+    foreign = _foreign_transports().get(scheme)
+    if foreign is not None:
+        found: Callable[[], Transport] = foreign.load()
+        return found
     module, _, name = _OWN_TRANSPORTS[scheme].partition(":")
     own: Callable[[], Transport] = getattr(importlib.import_module(module), name)
     return own
@@ -70,16 +77,24 @@ class Facilities:
         self.writer = Writer()
         self.committer = Committer(self)
         self._pool = ThreadPoolExecutor(_POOL_SIZE, thread_name_prefix="bgdl-disk")
+        self._kinds: dict[str, Callable[[], Transport]] = {}
         self._transports: dict[Callable[[], Transport], Transport] = {}
         self._active: set[Transfer] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def transport_for(self, scheme: str) -> Transport:
+    async def transport_for(self, scheme: str) -> Transport:
         """Return the transport of a scheme, made at its first use."""
-        kind = _transport_class(scheme)
+        kind = self._kinds.get(scheme)
+        if kind is None:
+            # Loading a library takes tenths of a second, in which the loop would stand still.
+            kind = self._kinds[scheme] = await self.run(_transport_class, scheme)
         if kind not in self._transports:
             self._transports[kind] = kind()
         return self._transports[kind]
+
+    def preload(self) -> None:
+        """Begin to load what nearly every download needs."""
+        self._pool.submit(_transport_class, "https")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run something that blocks in the pool."""

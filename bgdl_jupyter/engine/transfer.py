@@ -31,14 +31,13 @@ from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.engine.order import Durable, Order, Park, RequestMaker
     from bgdl_jupyter.engine.rate_limit import CombinedLimiter
     from bgdl_jupyter.resource import Resource, Validator
-    from bgdl_jupyter.transport.base import Exchange, Request
+    from bgdl_jupyter.transport.base import Exchange, Request, Transport
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +178,7 @@ class Transfer:
         self._tell(TransferActivity.CONNECTING)
         for _ in range(_MOST_QUESTIONS):
             request = await self._request(asked, gap, condition)
-            async with self._open(request) as exchange:
+            async with (await self._transport_of(request)).open(request) as exchange:
                 decision = decide(kept, asked, exchange.answer, was_conditional=condition is not None)
                 match decision.verdict:
                     case Verdict.ASK_UNCONDITIONALLY:
@@ -210,10 +209,10 @@ class Transfer:
             return await self._make_request(start=None, stop=None, condition=None)
         return await self._make_request(start=asked.start, stop=gap.stop or None, condition=condition)
 
-    def _open(self, request: Request) -> AbstractAsyncContextManager[Exchange]:
+    async def _transport_of(self, request: Request) -> Transport:
         origin = origin_of(request.uri.public)
         self._host = origin.host
-        return self._facilities.transport_for(origin.scheme).open(request)
+        return await self._facilities.transport_for(origin.scheme)
 
     async def _take(self, exchange: Exchange, decision: Decision, gap: ByteRange) -> None:
         """Deliver a usable body."""

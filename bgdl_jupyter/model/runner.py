@@ -81,6 +81,7 @@ class Runner:
         self.registry = Registry(self)
         self.journal = StateJournal(state, self.registry.find)
         self.facilities = Facilities(place, self.journal)
+        self.facilities.preload()
         self.admission = Admission(place.loop, self.registry, self.facilities.hosts, self._begin)
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self.ssl_contexts: dict[UUID, ssl.SSLContext] = {}
