@@ -86,13 +86,17 @@ export function describeGroup(group: GroupView, trans: Translations): string {
   const { counts } = group;
   const live = counts.running > 0;
   return join(
-    trans.__('%1 of %2', counts.completed.toLocaleString(), counts.total.toLocaleString()),
     formatProgress(group.received, group.total, trans),
     live ? formatRate(group.rate) : '',
     live ? remaining(group.eta, trans) : '',
     counts.failed > 0 ? trans._n('%1 failed', '%1 failed', counts.failed) : '',
     counts.paused > 0 && !live ? trans._n('%1 paused', '%1 paused', counts.paused) : ''
   );
+}
+
+/** How many files of a group are there: "3 of 12". */
+export function describeCount({ counts }: GroupView, trans: Translations): string {
+  return trans.__('%1 of %2', counts.completed.toLocaleString(), counts.total.toLocaleString());
 }
 
 /** The text of the status bar: "3 ↓ 42.0 MB/s", or what stands still; empty when there is nothing to say. */

@@ -15,16 +15,23 @@ import { Command, COMM_TARGET } from './protocol';
 
 /** How long the control channel may take to list the comms before the shell channel is asked too, in milliseconds. */
 const PATIENCE = 3000;
+/** How long a change of the running kernels waits for others, in milliseconds. */
+const SETTLING = 1000;
 
 /** The running Python kernels of the user. */
 export class JupyterKernels implements KernelSource {
+  /** With `others`, the kernels that this page does not show are listed as well, from when it resolves. */
   constructor(
     private readonly _services: ServiceManager.IManager,
-    private readonly _scope: 'all' | 'page'
+    others: Promise<void> | null
   ) {
-    _services.sessions.runningChanged.connect(this._update, this);
-    _services.kernels.runningChanged.connect(this._update, this);
+    _services.sessions.runningChanged.connect(this._later, this);
+    _services.kernels.runningChanged.connect(this._later, this);
     void _services.ready.then(() => this._update());
+    void others?.then(() => {
+      this._listsOthers = true;
+      this._later();
+    });
   }
 
   get changed(): ISignal<KernelSource, void> {
@@ -65,8 +72,9 @@ export class JupyterKernels implements KernelSource {
       return;
     }
     this._disposed = true;
-    this._services.sessions.runningChanged.disconnect(this._update, this);
-    this._services.kernels.runningChanged.disconnect(this._update, this);
+    this._services.sessions.runningChanged.disconnect(this._later, this);
+    this._services.kernels.runningChanged.disconnect(this._later, this);
+    clearTimeout(this._settling);
     Signal.clearData(this);
   }
 
@@ -83,6 +91,16 @@ export class JupyterKernels implements KernelSource {
     this._update();
   }
 
+  /** List what still runs when things have settled: a kernel that a notebook of this page starts is no other's. */
+  private _later(): void {
+    clearTimeout(this._settling);
+    this._settling = setTimeout(() => {
+      const running = this._listsOthers ? [...this._services.kernels.running()] : [];
+      this._others = new Set(running.map(each => each.id));
+      this._update();
+    }, SETTLING);
+  }
+
   private _connectionHere(kernelId: string): Kernel.IKernelConnection | undefined {
     return [...this._held.values()].find(each => each.id === kernelId && !each.isDisposed);
   }
@@ -92,13 +110,13 @@ export class JupyterKernels implements KernelSource {
       return;
     }
     const records = new Map<string, KernelRecord>();
-    if (this._scope === 'all') {
-      for (const model of this._services.kernels.running()) {
+    for (const model of this._services.kernels.running()) {
+      if (this._others.has(model.id)) {
         this._note(records, model.id, model.name, model.name);
       }
     }
     for (const session of this._services.sessions.running()) {
-      if (session.kernel !== null && (this._scope === 'all' || this._connectionHere(session.kernel.id))) {
+      if (session.kernel !== null && this._others.has(session.kernel.id)) {
         this._note(records, session.kernel.id, session.kernel.name, labelOf(session));
       }
     }
@@ -126,6 +144,9 @@ export class JupyterKernels implements KernelSource {
   private readonly _held = new Map<ISessionContext, Kernel.IKernelConnection>();
   private readonly _changed = new Signal<KernelSource, void>(this);
   private _records: KernelRecord[] = [];
+  private _others: ReadonlySet<string> = new Set();
+  private _listsOthers = false;
+  private _settling: ReturnType<typeof setTimeout> | undefined;
   private _disposed = false;
 }
 

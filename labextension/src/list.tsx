@@ -9,7 +9,7 @@ import * as React from 'react';
 
 import type { Translations } from './format';
 import { GroupRow, OperationRow } from './operationRow';
-import type { Step } from './protocol';
+import type { GroupView, OperationView, Step } from './protocol';
 import { groupKey, offsetsOf, Row, ROW_HEIGHTS, windowOf } from './rows';
 
 interface IListProps {
@@ -23,8 +23,17 @@ export function List({ rows, collapsed, trans, onToggle }: IListProps): JSX.Elem
   const node = React.useRef<HTMLDivElement>(null);
   const [view, setView] = React.useState({ top: 0, height: 600 });
   const [currentKey, setCurrentKey] = React.useState<string | null>(null);
+  const wanted = React.useRef<string | null>(null);
   const offsets = React.useMemo(() => offsetsOf(rows), [rows]);
   useViewport(node, setView);
+  React.useLayoutEffect(() => {
+    // A row that was off screen exists only after the scrolling has been drawn.
+    const element = wanted.current === null ? null : rowElement(node.current, wanted.current);
+    if (element !== null) {
+      wanted.current = null;
+      element.focus({ preventScroll: true });
+    }
+  });
 
   const [first, last] = windowOf(offsets, view.top, view.height);
   const found = rows.findIndex(each => each.key === currentKey);
@@ -36,9 +45,9 @@ export function List({ rows, collapsed, trans, onToggle }: IListProps): JSX.Elem
     if (row === undefined || node.current === null) {
       return;
     }
+    wanted.current = row.key;
     setCurrentKey(row.key);
     scrollTo(node.current, offsets[next] ?? 0, offsets[next + 1] ?? 0);
-    focusRow(node.current, row.key);
   };
   const onKeyDown = (event: React.KeyboardEvent): void => {
     const row = rows[current];
@@ -69,8 +78,9 @@ export function List({ rows, collapsed, trans, onToggle }: IListProps): JSX.Elem
             isCurrent={first + index === current}
             isCollapsed={collapsed.has(row.key)}
             trans={trans}
+            view={viewOf(row)}
             onToggle={onToggle}
-            onFocus={() => setCurrentKey(row.key)}
+            onFocus={setCurrentKey}
           />
         ))}
       </div>
@@ -176,13 +186,9 @@ function scrollTo(list: HTMLElement, top: number, bottom: number): void {
   }
 }
 
-function focusRow(list: HTMLElement, key: string): void {
-  // A row that was off screen exists after the next drawing.
-  requestAnimationFrame(() => requestAnimationFrame(() => rowElement(list, key)?.focus({ preventScroll: true })));
-}
-
-function rowElement(list: HTMLElement, key: string): HTMLElement | null {
-  return [...list.querySelectorAll<HTMLElement>('.bgdl-Row')].find(each => each.dataset.key === key) ?? null;
+function rowElement(list: HTMLElement | null, key: string): HTMLElement | null {
+  const elements = list?.querySelectorAll<HTMLElement>('.bgdl-Row') ?? [];
+  return [...elements].find(each => each.dataset.key === key) ?? null;
 }
 
 interface IRowViewProps {
@@ -193,10 +199,23 @@ interface IRowViewProps {
   readonly isCollapsed: boolean;
   readonly trans: Translations;
   readonly onToggle: (key: string) => void;
-  readonly onFocus: () => void;
+  readonly onFocus: (key: string) => void;
+  /** What the row shows; a row whose view is the same is not drawn again. */
+  readonly view: OperationView | GroupView | undefined;
 }
 
-function RowView(props: IRowViewProps): JSX.Element {
+function viewOf(row: Row): OperationView | GroupView | undefined {
+  switch (row.kind) {
+    case 'operation':
+      return row.kernel.operations.get(row.operationId);
+    case 'group':
+      return row.kernel.groups.get(row.group);
+    default:
+      return undefined;
+  }
+}
+
+const RowView = React.memo(function RowView(props: IRowViewProps): JSX.Element {
   const { row, index, top, isCurrent, isCollapsed, onToggle, onFocus } = props;
   return (
     <div
@@ -209,12 +228,12 @@ function RowView(props: IRowViewProps): JSX.Element {
       tabIndex={isCurrent ? 0 : -1}
       style={{ transform: `translateY(${top}px)`, height: ROW_HEIGHTS[row.kind] }}
       onClick={row.kind === 'group' ? () => onToggle(groupKey(row.kernel.kernelId, row.group)) : undefined}
-      onFocus={onFocus}
+      onFocus={() => onFocus(row.key)}
     >
       <RowContent {...props} />
     </div>
   );
-}
+});
 
 function RowContent({ row, isCollapsed, trans }: IRowViewProps): JSX.Element | null {
   if (row.kind === 'kernel') {

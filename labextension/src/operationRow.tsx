@@ -5,7 +5,16 @@
 import { clearIcon, closeIcon, LabIcon, refreshIcon, runIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
 
-import { describeGroup, describeOperation, formatRate, groupTitle, State, stateOf, Translations } from './format';
+import {
+  describeCount,
+  describeGroup,
+  describeOperation,
+  formatRate,
+  groupTitle,
+  State,
+  stateOf,
+  Translations
+} from './format';
 import { plotPoints } from './history';
 import { pauseIcon } from './icons';
 import type { KernelDownloads } from './model';
@@ -159,6 +168,7 @@ export function GroupRow(
           <span className="bgdl-Row-name" title={title} dir="auto">
             {title}
           </span>
+          <span className="bgdl-Row-count">{describeCount(group, trans)}</span>
           <RatePlot
             samples={kernel.groupHistory(group.name)}
             label={trans.__('Rate of %1, now %2', title, formatRate(group.rate))}

@@ -111,13 +111,15 @@ function PanelView(props: ViewProps): JSX.Element {
   }, [ticker]);
 
   const rows = useRows(downloads.kernels, { filter, search, collapsed });
-  const toggle = (key: string): void => {
-    const next = new Set(collapsed);
-    if (!next.delete(key)) {
-      next.add(key);
-    }
-    setCollapsed(next);
-  };
+  const toggle = React.useCallback((key: string): void => {
+    setCollapsed(before => {
+      const after = new Set(before);
+      if (!after.delete(key)) {
+        after.add(key);
+      }
+      return after;
+    });
+  }, []);
   return (
     <div className="bgdl-Panel-view">
       <Header {...props} />
@@ -171,21 +173,21 @@ function Header({ downloads, trans, commands, toolbar }: ViewProps): JSX.Element
     <div className="bgdl-Panel-header">
       <div className="bgdl-Panel-totals">
         <span className="bgdl-Panel-rate">{formatRate(totals.rate)}</span>
-        <span className="bgdl-Panel-counts">
-          {[
-            trans.__('%1 active', totals.active),
-            totals.queued > 0 ? trans.__('%1 queued', totals.queued) : '',
-            totals.failed > 0 ? trans._n('%1 failed', '%1 failed', totals.failed) : ''
-          ]
-            .filter(each => each !== '')
-            .join(' · ')}
-        </span>
+        <RatePlot
+          className="bgdl-mod-wide"
+          samples={busiest?.history.samples ?? []}
+          label={trans.__('Rate of the last minute, now %1', formatRate(totals.rate))}
+        />
       </div>
-      <RatePlot
-        className="bgdl-mod-wide"
-        samples={busiest?.history.samples ?? []}
-        label={trans.__('Rate of the last minute, now %1', formatRate(totals.rate))}
-      />
+      <div className="bgdl-Panel-counts">
+        {[
+          trans.__('%1 active', totals.active),
+          totals.queued > 0 ? trans.__('%1 queued', totals.queued.toLocaleString()) : '',
+          totals.failed > 0 ? trans._n('%1 failed', '%1 failed', totals.failed) : ''
+        ]
+          .filter(each => each !== '')
+          .join(' · ')}
+      </div>
       <div className="bgdl-Panel-toolbar" role="toolbar" aria-label={trans.__('Downloads')}>
         {toolbar.map(({ id, label }) => {
           const Icon = commands.icon(id);
@@ -193,7 +195,7 @@ function Header({ downloads, trans, commands, toolbar }: ViewProps): JSX.Element
             <button
               key={id}
               className="bgdl-Panel-button"
-              title={commands.caption(id) || label}
+              title={commands.caption(id) || commands.label(id)}
               disabled={!commands.isEnabled(id)}
               onClick={() => void commands.execute(id)}
             >

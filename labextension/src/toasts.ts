@@ -5,7 +5,7 @@
  * speaks for the rest. Alerts come one for each batch; when many batches end at once, one alert speaks for the rest.
  */
 
-import { formatDuration, formatPercent, formatProgress, formatRate, groupTitle, Translations } from './format';
+import { describeCount, formatDuration, formatPercent, formatProgress, formatRate, groupTitle, Translations } from './format';
 import type { KernelDownloads } from './model';
 import type { AlertView, GroupView, Step } from './protocol';
 
@@ -67,11 +67,11 @@ export function progressNotices(
     .filter(({ key }) => now - (since.get(key) ?? now) >= SETTLING)
     .sort((left, right) => (since.get(left.key) ?? 0) - (since.get(right.key) ?? 0));
   if (settled.length <= MAX_PROGRESS) {
-    return settled.map(each => groupNotice(each, trans));
+    return settled.map(each => groupNotice(each, kernels.length > 1, trans));
   }
   const own = settled.slice(0, MAX_PROGRESS - 1);
   const rest = settled.slice(MAX_PROGRESS - 1).map(each => each.group);
-  return [...own.map(each => groupNotice(each, trans)), restNotice(rest, trans)];
+  return [...own.map(each => groupNotice(each, kernels.length > 1, trans)), restNotice(rest, trans)];
 }
 
 interface IRunningGroup {
@@ -88,13 +88,19 @@ function runningGroups(kernels: readonly KernelDownloads[]): IRunningGroup[] {
   );
 }
 
-function groupNotice({ key, kernel, group }: IRunningGroup, trans: Translations): INotice {
+function groupNotice(
+  { key, kernel, group }: IRunningGroup,
+  areSeveralKernels: boolean,
+  trans: Translations
+): INotice {
+  const title = groupTitle(group.name, trans);
+  const heading = areSeveralKernels ? `${title} · ${kernel.label}` : title;
   return {
     key,
     kernelId: kernel.kernelId,
     group: group.name,
     type: 'in-progress',
-    text: clip(`${groupTitle(group.name, trans)}\n${groupProgress(group, trans)}`),
+    text: clip(`${heading}\n${groupProgress(group, trans)}`),
     actions: allows(group, 'pause') ? ['pause', 'panel'] : ['panel']
   };
 }
@@ -103,7 +109,7 @@ function groupProgress(group: GroupView, trans: Translations): string {
   const { counts } = group;
   return [
     group.fraction === null ? '' : formatPercent(group.fraction),
-    counts.total > 1 ? trans.__('%1 of %2 files', counts.completed, counts.total) : '',
+    counts.total > 1 ? trans.__('%1 files', describeCount(group, trans)) : '',
     formatProgress(group.received, group.total, trans),
     formatRate(group.rate),
     group.eta === null ? '' : trans.__('%1 left', formatDuration(group.eta, trans))
@@ -117,7 +123,7 @@ function restNotice(groups: readonly GroupView[], trans: Translations): INotice 
   const completed = groups.reduce((total, each) => total + each.counts.completed, 0);
   const rate = groups.reduce((total, each) => total + each.rate, 0);
   const title = trans._n('%1 more group', '%1 more groups', groups.length);
-  const progress = trans.__('%1 of %2 files', completed, files);
+  const progress = trans.__('%1 of %2 files', completed.toLocaleString(), files.toLocaleString());
   return {
     key: REST,
     kernelId: null,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import {
+  describeCount,
   describeGroup,
   describeOperation,
   describeTotals,
@@ -57,7 +58,8 @@ describe('words', () => {
 
   it('tell how a group stands', () => {
     const running = group({ counts: { total: 12, running: 2, completed: 3, failed: 1 }, received: 5e6, rate: 1e6 });
-    assert.equal(describeGroup(running, trans), '3 of 12 · 5.00 MB · 1.00 MB/s · 1 failed');
+    assert.equal(describeGroup(running, trans), '5.00 MB · 1.00 MB/s · 1 failed');
+    assert.equal(describeCount(running, trans), '3 of 12');
   });
 
   it('fit the status bar, and say nothing when there is nothing', () => {

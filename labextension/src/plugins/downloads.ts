@@ -21,7 +21,7 @@ export const downloadsPlugin: JupyterFrontEndPlugin<IDownloads> = {
   ): IDownloads => {
     const model = new Downloads();
     // Notebook 7 has a page for each notebook: were each to show all kernels, every alert would come many times.
-    const kernels = new JupyterKernels(app.serviceManager, labShell === null ? 'page' : 'all');
+    const kernels = new JupyterKernels(app.serviceManager, labShell === null ? null : app.restored);
     const connections = new Connections(kernels, model);
     notebooks?.widgetAdded.connect((_, panel) => kernels.watch(panel.sessionContext));
     notebooks?.forEach(panel => kernels.watch(panel.sessionContext));

@@ -11,12 +11,12 @@ export const statusPlugin: JupyterFrontEndPlugin<void> = {
   id: 'bgdl-jupyter:status',
   description: 'Shows the downloads under way in the status bar.',
   autoStart: true,
-  requires: [IDownloads, IStatusBar],
-  optional: [ITranslator],
+  requires: [IDownloads],
+  optional: [IStatusBar, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     { model }: IDownloads,
-    statusBar: IStatusBar,
+    statusBar: IStatusBar | null,
     translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('bgdl_jupyter');
@@ -25,7 +25,8 @@ export const statusPlugin: JupyterFrontEndPlugin<void> = {
       trans,
       onClick: () => void app.commands.execute(CommandIDs.show)
     });
-    statusBar.registerStatusItem(statusPlugin.id, {
+    // Notebook 7 has none.
+    statusBar?.registerStatusItem(statusPlugin.id, {
       item,
       align: 'right',
       rank: 5,
