@@ -290,25 +290,30 @@ class CommitThread(threading.Thread):
         return self.submit(look, is_read=True)
 
     def _tell(self, batch: list[_Write[Any]], outcomes: list[Any]) -> None:
-        if self._is_in_trouble:
+        if self._is_in_trouble and not all(write.is_read for write in batch):
             self._is_in_trouble = False
             self._store.report_trouble(None)
         for write, outcome in zip(batch, outcomes, strict=True):
             _resolve(write.futures, outcome)
 
     def _postpone(self, batch: list[_Write[Any]], error: sqlite3.Error) -> None:
-        """Keep the updates for another attempt; tell the others that nothing was done."""
+        """Keep the updates for another attempt, still answer what only reads, refuse the rest."""
+        reads = [write for write in batch if write.is_read]
+        refusal = StateFileError(f"The state file cannot be used: {error}.", hint="Nothing was changed; try again.")
+        refusal.__cause__ = error
+        if len(reads) == len(batch):
+            self._fail(reads, refusal)
+            return
         self._is_in_trouble = True
         self._store.report_trouble(error)
         self._store.look_after_file()
         kept = [write for write in batch if write.is_kept]
-        refusal = StateFileError(f"The state file cannot be used: {error}.", hint="Nothing was changed; try again.")
-        refusal.__cause__ = error
-        self._fail([write for write in batch if not write.is_kept], refusal)
         with self._changed:
             self._queue = [*kept, *self._queue]
             if kept:
                 self._due = time.monotonic() + _RETRY_INTERVAL
+        self._fail([write for write in batch if not (write.is_kept or write.is_read)], refusal)
+        self._commit(reads)
 
     def _fail(self, batch: list[_Write[Any]], error: Exception) -> None:
         for write in batch:

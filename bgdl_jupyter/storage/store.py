@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 3
+# What opening may take beyond the wait for a lock, in seconds.
+_GRACE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Store:
             return _Opened(memory_database(), None)
         opening = self._begin_opening()
         try:
-            opened = opening.result(self._lock_timeout + 1.0)
+            opened = opening.result(self._lock_timeout + _GRACE)
         except TimeoutError:
             self._opening = opening
             return self._in_memory("it does not answer")
