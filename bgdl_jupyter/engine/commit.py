@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.engine.holding import Holding
-    from bgdl_jupyter.engine.order import Order
+    from bgdl_jupyter.engine.order import Durable, Order
     from bgdl_jupyter.events import Event
     from bgdl_jupyter.status import Integrity
 
 log = logging.getLogger(__name__)
 
 _MOST_TOGETHER: Final = 64
+_CROWDED: Final = 4 * _MOST_TOGETHER
 _WAIT_FOR_OTHERS: Final = 0.02
 
 
@@ -46,6 +47,12 @@ class Finished:
     integrity: Integrity
     digest: str | None
     publish: Callable[[Event], None]
+
+    def announcement(self) -> Durable:
+        """Return what the state file is to know before the file gets its name."""
+        if self.small_body is not None:
+            return self.holding.small_to_commit(self.destination, self.size)
+        return self.holding.ready_to_commit(self.destination)
 
     def completed(self, path: Path) -> Completed:
         """Return the fact that the file has this name."""
@@ -78,6 +85,11 @@ class Committer:
         self._waiting: list[_Entry] = []
         self._running = False
         self._is_full: asyncio.Event | None = None
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so many files wait that no more should be fetched meanwhile."""
+        return len(self._waiting) >= _CROWDED
 
     async def commit(self, finished: Finished) -> None:
         """
@@ -146,7 +158,7 @@ class Committer:
                 entry.fail(StorageFailed("The commit was interrupted."))
 
     async def _announce(self, batch: list[_Entry]) -> None:
-        records = [(each.order.operation_id, each.holding.ready_to_commit(each.destination)) for each in _facts(batch)]
+        records = [(entry.finished.order.operation_id, entry.finished.announcement()) for entry in batch]
         for entry, is_ours in zip(batch, await self._facilities.journal.remember_all(records), strict=True):
             if not is_ours:
                 entry.failure = LeaseLost()
@@ -158,10 +170,6 @@ class Committer:
         for entry, fact in zip(batch, completed, strict=True):
             entry.finished.publish(fact)
             entry.done.set_result(None)
-
-
-def _facts(batch: list[_Entry]) -> list[Finished]:
-    return [entry.finished for entry in batch]
 
 
 def _without_failed(batch: list[_Entry]) -> list[_Entry]:
@@ -191,8 +199,16 @@ async def _unhindered(future: asyncio.Future[None]) -> None:
 
 
 def _prepare_all(batch: list[_Entry]) -> None:
+    """
+    Have all bytes on the disk.
+
+    Every file begins to be written back before the first is waited for: the journal of the file system then takes in
+    all of them at once, and the waits after the first cost next to nothing.
+    """
     for entry in batch:
-        _attempt(entry, _prepare)
+        _attempt(entry, _write_back)
+    for entry in _without_failure(batch):
+        _attempt(entry, _make_durable)
 
 
 def _publish_all(batch: list[_Entry]) -> None:
@@ -209,16 +225,24 @@ def _attempt(entry: _Entry, function: Callable[[_Entry], None]) -> None:
         entry.failure = error
 
 
-def _prepare(entry: _Entry) -> None:
-    """Have all bytes in the partial file, durable, and check once more that it is the file we wrote (C2, C5)."""
+def _without_failure(batch: list[_Entry]) -> list[_Entry]:
+    return [entry for entry in batch if entry.failure is None]
+
+
+def _write_back(entry: _Entry) -> None:
     finished = entry.finished
     if finished.small_body is not None:
         finished.holding.file = finished.holding.create_file()
         finished.holding.file.write(finished.small_body, 0)
-    file = finished.holding.file
-    assert file is not None  # noqa: S101 (a transfer opens it before it commits)
+        finished.holding.file.begin_to_sync()
+
+
+def _make_durable(entry: _Entry) -> None:
+    """Wait for the bytes, and check once more that it is the file we wrote (C2, C5)."""
+    file = entry.finished.holding.file
+    assert file is not None  # noqa: S101 (it was just written)
     file.sync()
-    file.check(finished.size)
+    file.check(entry.finished.size)
 
 
 def _publish(entry: _Entry) -> None:

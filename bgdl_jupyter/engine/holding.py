@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.order import Durable, Journal, LeaseLost, Order
 from bgdl_jupyter.errors import StorageFailed
-from bgdl_jupyter.ranges import EMPTY
+from bgdl_jupyter.ranges import EMPTY, RangeSet
 from bgdl_jupyter.resource import Kept
 from bgdl_jupyter.storage.digests import RunningDigest, strongest
 from bgdl_jupyter.storage.leftovers import discard_leftovers
@@ -275,3 +275,8 @@ class Holding:
     def ready_to_commit(self, path: Path) -> Durable:
         """Return the record that announces the commit."""
         return replace(self._present(), finished=self.written, committing=str(path))
+
+    def small_to_commit(self, path: Path, size: int) -> Durable:
+        """Return the record that announces the commit of a body that was never recorded: what is there, and where."""
+        finished = RangeSet.of([(0, size)])
+        return replace(self._present(), resource=None, finished=finished, committing=str(path))

@@ -61,6 +61,8 @@ class Transfer:
         Gives the path for a name that the server proposed; it is then ours.
     park:
         Waits out of the way of others until a monotonic time.
+    leave:
+        Gives the place among the running back, once nothing is to be fetched any more.
     publish:
         Is told everything that happens.
     draw:
@@ -77,6 +79,7 @@ class Transfer:
         make_request: RequestMaker,
         choose_destination: Callable[[Resource], Awaitable[Path]],
         park: Park,
+        leave: Callable[[], None],
         publish: Callable[[Event], None],
         draw: Callable[[], float],
     ) -> None:
@@ -85,6 +88,7 @@ class Transfer:
         self._make_request = make_request
         self._choose_destination = choose_destination
         self._park = park
+        self._leave = leave
         self._publish = publish
         self._draw = draw
         self._holding = Holding(order, durable, facilities=facilities, journal=facilities.journal)
@@ -287,10 +291,13 @@ class Transfer:
 
     async def _commit(self) -> None:
         self._tell(TransferActivity.COMMITTING)
+        if not self._facilities.committer.is_crowded:
+            self._leave()
         assert self._destination is not None  # noqa: S101 (an answer was accepted)
         if self._small_body is None:
             await self._holding.open_file()  # an empty body never opened it
         self._tell_progress(0.0)
+        self._facilities.unwatch(self)
         await self._facilities.committer.commit(self._finished(self._destination))
 
     def _finished(self, path: Path) -> Finished:
@@ -300,7 +307,7 @@ class Transfer:
             holding=self._holding,
             destination=path,
             small_body=self._small_body,
-            size=self._holding.length or 0,
+            size=self._holding.length or self._holding.written.total,
             integrity=self._integrity(),
             digest=str(expected) if expected else None,
             publish=self._publish,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -117,11 +118,16 @@ class Admission:
         return moved
 
 
+@functools.lru_cache(maxsize=4096)
+def _host_of(uri: str) -> str:
+    return origin_of(uri).host
+
+
 def candidate_of(operation: DownloadOperation) -> Candidate:
     """Return what the scheduler needs to know about an operation."""
     return Candidate(
         operation_id=operation.guid,
-        host=origin_of(operation.requested_uri).host,
+        host=_host_of(operation.requested_uri),
         group=f"{operation.application}\0{operation.group}" if operation.group else "",
         priority=operation.priority,
         position=operation.position,

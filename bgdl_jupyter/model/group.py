@@ -249,7 +249,7 @@ _COUNTED_AS = {
 
 def progress_of(operations: list[DownloadOperation]) -> GroupProgress:
     """Return the progress of many operations as one; canceled ones do not count as bytes to come."""
-    counts: Counter[str] = Counter(_kind(each) for each in operations)
+    counts: Counter[str] = Counter(kind_of(each) for each in operations)
     wanted = [each for each in operations if each.status is not BackgroundTransferStatus.CANCELED]
     totals = [each.progress.total_bytes_to_receive for each in wanted]
     return GroupProgress(
@@ -261,7 +261,8 @@ def progress_of(operations: list[DownloadOperation]) -> GroupProgress:
     )
 
 
-def _kind(operation: DownloadOperation) -> str:
+def kind_of(operation: DownloadOperation) -> str:
+    """Return under which count of `GroupProgress` an operation falls."""
     status = operation.status
     if status in _COUNTED_AS:
         return _COUNTED_AS[status]

@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest, StorageFailed
@@ -18,8 +19,10 @@ from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.persistence import operation_from
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.model.restoring import restore, take_over
+from bgdl_jupyter.secret import Secret
 from bgdl_jupyter.storage.digests import new_hash, parse_checksum
 from bgdl_jupyter.storage.leftovers import discard_leftovers
+from bgdl_jupyter.storage.records import ApplicationSummary
 from bgdl_jupyter.uris import split_uri
 
 if TYPE_CHECKING:
@@ -30,7 +33,29 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.status import Step
-    from bgdl_jupyter.storage.records import ApplicationSummary, OperationRow
+    from bgdl_jupyter.storage.records import OperationRow
+
+__all__ = [
+    "FORGOTTEN_AFTER",
+    "HISTORY",
+    "ApplicationSummary",
+    "EngineFacts",
+    "Purged",
+    "Verification",
+    "adopt",
+    "application_of",
+    "applications",
+    "clear",
+    "engine_facts",
+    "forget_history",
+    "forgotten_applications",
+    "operations_of",
+    "purge",
+    "take",
+    "take_up",
+    "vault_works",
+    "verify",
+]
 
 log = logging.getLogger(__name__)
 
@@ -206,6 +231,14 @@ def engine_facts() -> EngineFacts:
         notices=runner.state.notices,
         vault=runner.vault.status,
     )
+
+
+def vault_works() -> bool:
+    """Whether what is given to the vault would outlive this process; tried out with an entry that says nothing."""
+    vault, name = current_runner().vault, f"trial-{uuid4().hex}"
+    is_kept = vault.store(name, Secret("trial")).result(_WITHIN)
+    vault.delete(name).result(_WITHIN)
+    return is_kept
 
 
 # ------------------------------------------------------------------------------------------------------------ purge

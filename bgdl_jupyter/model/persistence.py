@@ -58,13 +58,17 @@ def plain(value: object) -> Any:
 
 def columns_of(operation: DownloadOperation) -> dict[str, Any]:
     """Return the columns that change in the life of an operation."""
+    return status_columns_of(operation) | {"record": record_of(operation)}
+
+
+def status_columns_of(operation: DownloadOperation) -> dict[str, Any]:
+    """Return the columns that a step changes which says nothing more: cheap, since every operation takes one."""
     return {
         "status": int(operation.status),
         "is_final": operation.status.is_final,
         "was_seen": operation.was_seen,
         "position": int(operation.position),
         "final_at": operation.final_at,
-        "record": record_of(operation),
     }
 
 
@@ -93,6 +97,8 @@ def operation_from(row: OperationRow, runner: Runner, *, is_disputed: bool = Fal
 def _values_of(row: OperationRow) -> dict[str, Any]:
     traits = DownloadOperation.class_traits(persist=True)
     values: dict[str, Any] = {}
+    if BackgroundTransferStatus(row.status).is_running:
+        row.record["status_reason"] = ""  # a step to running is recorded without the reason for the pause before
     for name, value in row.record.items():
         if name in traits:  # an older or newer minor version may know others
             load: Callable[[Any], Any] | None = traits[name].metadata.get("load")
@@ -175,7 +181,7 @@ class StateJournal:
             "failure": None,
             "status_reason": "",
         }
-        return columns_of(operation) | {
+        return status_columns_of(operation) | {
             "status": int(BackgroundTransferStatus.COMPLETED),
             "is_final": True,
             "final_at": time.time(),

@@ -42,7 +42,7 @@ from bgdl_jupyter.events import (
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.admission import Admission
 from bgdl_jupyter.model.orders import AttentionNeeded, choose_destination, limiter_key, make_request, order_of
-from bgdl_jupyter.model.persistence import StateJournal, columns_of
+from bgdl_jupyter.model.persistence import StateJournal, columns_of, status_columns_of
 from bgdl_jupyter.model.registry import Registry
 from bgdl_jupyter.secret import redact
 from bgdl_jupyter.status import Step, TransferActivity, advance
@@ -160,12 +160,16 @@ class Runner:
         new = advance(old, step, can_pause=operation.can_pause, name=display.title(operation))
         fact = StatusChanged(operation_id=operation.guid, old=old, new=new, reason=reason, error=error)
         self.publish(fact)
-        if not is_recorded:
+        if new.is_running:
+            self._write(operation, status_columns_of(operation))
+        elif not is_recorded:
             self.save(operation)
 
     def save(self, operation: DownloadOperation) -> None:
         """Record the traits; at once when they are final."""
-        columns = columns_of(operation)
+        self._write(operation, columns_of(operation))
+
+    def _write(self, operation: DownloadOperation, columns: dict[str, Any]) -> None:
         written = self.state.update(operation.guid, at_once=operation.status.is_final, **columns)
         written.add_done_callback(_log_failure)
 
@@ -247,6 +251,7 @@ class Runner:
             make_request=lambda **which: make_request(self, operation, **which),
             choose_destination=lambda resource: choose_destination(self, operation, resource),
             park=lambda until, _: self._step_aside(operation, until),
+            leave=lambda: self.admission.leave(operation.guid),
             publish=self.publish,
             draw=random.random,
         )

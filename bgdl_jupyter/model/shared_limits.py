@@ -1,0 +1,64 @@
+"""The limits that belong to the one engine of a process: every downloader reads and sets the same."""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bgdl_jupyter.engine.rate_limit import CombinedLimiter, RateLimiter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bgdl_jupyter.engine.facilities import Facilities
+    from bgdl_jupyter.model.admission import Admission
+    from bgdl_jupyter.model.group import BackgroundTransferGroup
+    from bgdl_jupyter.model.operation import DownloadOperation
+
+
+class SharesLimits(Protocol):
+    """A downloader, as far as the limits of the engine concern it."""
+
+    def take_shared(self, values: Mapping[str, Any]) -> None:
+        """Read what was set."""
+
+
+class SharedLimits:
+    """Hands limits on to the scheduler and to the rate limiters; belongs to the engine's loop."""
+
+    def __init__(self, admission: Admission, facilities: Facilities) -> None:
+        self._admission = admission
+        self._facilities = facilities
+        self._downloaders: weakref.WeakSet[SharesLimits] = weakref.WeakSet()
+        self._values: dict[str, Any] = {}
+        self._of_groups: dict[tuple[str, str], RateLimiter] = {}
+
+    def join(self, downloader: SharesLimits, values: Mapping[str, Any]) -> None:
+        """Let a downloader read and set the limits; ``values`` are those that it sets."""
+        self._downloaders.add(downloader)
+        self._values.update(values)
+        for each in tuple(self._downloaders):
+            each.take_shared(self._values)
+        names = ("max_parallel", "max_parallel_per_host")
+        chosen = {name: self._values[name] for name in names if name in self._values}
+        self._admission.limits = replace(self._admission.limits, **chosen)
+        self._facilities.limiter.rate = self._values.get("max_rate")
+        self._admission.look_soon()
+
+    def group_changed(self, group: BackgroundTransferGroup) -> None:
+        """Let a group's new limits take effect."""
+        limiter = self._of_groups.get((group.application, group.name))
+        if limiter is not None:
+            limiter.rate = group.max_rate
+        self._admission.look_soon()
+
+    def limiter_of(self, operation: DownloadOperation, group: BackgroundTransferGroup | None) -> CombinedLimiter:
+        """Return what holds an operation's bytes back: the engine's rate, and its group's."""
+        if operation.is_unconstrained:
+            return CombinedLimiter()
+        if group is None:
+            return CombinedLimiter(self._facilities.limiter)
+        key = group.application, group.name
+        limiter = self._of_groups.setdefault(key, RateLimiter(group.max_rate))
+        return CombinedLimiter(self._facilities.limiter, limiter)

@@ -1,0 +1,223 @@
+"""The transfers that are under way, one task for each operation, and what becomes of an operation at a transfer's end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from bgdl_jupyter.engine.order import LeaseLost
+from bgdl_jupyter.engine.transfer import Transfer
+from bgdl_jupyter.errors import BackgroundTransferError, DiskFull, TransferFailed, error_from_record, error_to_record
+from bgdl_jupyter.events import ActivityChanged
+from bgdl_jupyter.model.orders import AttentionNeeded, choose_destination, make_request, order_of
+from bgdl_jupyter.model.persistence import columns_of
+from bgdl_jupyter.secret import redact
+from bgdl_jupyter.status import Step, TransferActivity
+from bgdl_jupyter.storage.leftovers import discard_leftovers
+from bgdl_jupyter.storage.records import RowConflict
+from bgdl_jupyter.web_error_status import WebErrorStatus
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from bgdl_jupyter.model.operation import DownloadOperation
+    from bgdl_jupyter.model.runner import Runner
+
+log = logging.getLogger(__name__)
+
+_LOOK_AT_DISK_EVERY: Final = 5.0
+
+
+class Transfers:
+    """
+    Runs what was admitted; belongs to the engine's loop.
+
+    An operation has at most one task: its transfer, then what has to be tidied up after it.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._is_stopping = False
+
+    def __contains__(self, operation_id: UUID) -> bool:
+        return operation_id in self._tasks
+
+    def enqueue(self, operation: DownloadOperation) -> None:
+        """Let a running operation wait for its turn; while its last transfer closes, that is done at its end."""
+        if operation.guid not in self._tasks:
+            self._runner.admission.enqueue(operation)
+
+    def begin(self, operation_id: UUID) -> None:
+        """Start the transfer of an operation that was admitted."""
+        operation = self._runner.registry.find(operation_id)
+        if operation is not None:
+            self._spawn(operation, self._run(operation), "transfer")
+
+    def cancel(self, operation: DownloadOperation) -> bool:
+        """End the transfer of an operation, and return whether there was one."""
+        task = self._tasks.get(operation.guid)
+        return task is not None and task.cancel()
+
+    def clean_up(self, operation: DownloadOperation) -> None:
+        """Remove what an operation left that has no transfer and will have no file."""
+        self._spawn(operation, self._tidy(operation), "clean up")
+
+    async def stop(self) -> None:
+        """End all of them with their bytes durable."""
+        self._is_stopping = True
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _spawn(self, operation: DownloadOperation, work: Coroutine[Any, Any, None], name: str) -> None:
+        async def run() -> None:
+            try:
+                await work
+            finally:
+                self._ended(operation)
+
+        self._tasks[operation.guid] = self._runner.place.spawn(run(), name=f"{name} {operation.guid}")
+
+    def _ended(self, operation: DownloadOperation) -> None:
+        self._tasks.pop(operation.guid, None)
+        self._runner.admission.leave(operation.guid)
+        if operation.status.is_running and not self._is_stopping and operation.holder is None:
+            self.enqueue(operation)  # it was resumed while the old transfer was still closing
+        self._runner.settled(operation)
+
+    # ------------------------------------------------------------------------------------------------------ one of them
+
+    async def _run(self, operation: DownloadOperation) -> None:
+        await self._transfer(operation)
+        if operation.status.is_canceled:
+            await self._tidy(operation)
+
+    async def _transfer(self, operation: DownloadOperation) -> None:
+        try:
+            if operation.retried_from is not None:
+                await self._claim(operation)
+            await self._transfer_of(operation).run()
+        except LeaseLost:
+            self._lose(operation)
+        except AttentionNeeded as need:
+            self._pause_for(operation, need.status, need.reason)
+        except DiskFull as error:
+            self._wait_for_disk(operation, error)
+        except TransferFailed as error:
+            self._fail(operation, error)
+        except asyncio.CancelledError:
+            self._canceled(operation)
+        except Exception as error:  # a fault of ours must end in a status that can be seen
+            log.exception("The transfer of %s broke", operation.guid)
+            self._fail(operation, TransferFailed(f"An internal error ended it: {type(error).__name__}."))
+
+    def _transfer_of(self, operation: DownloadOperation) -> Transfer:
+        runner = self._runner
+        return Transfer(
+            order_of(operation),
+            operation.durable,
+            facilities=runner.facilities,
+            limiter=runner.limits.limiter_of(operation, runner.group_of(operation)),
+            make_request=lambda **which: make_request(runner, operation, **which),
+            choose_destination=lambda resource: choose_destination(runner, operation, resource),
+            park=lambda until, _: self._step_aside(operation, until),
+            leave=lambda: runner.admission.leave(operation.guid),
+            publish=runner.publish,
+            draw=random.random,
+        )
+
+    async def _step_aside(self, operation: DownloadOperation, until: float) -> None:
+        fact = ActivityChanged(operation_id=operation.guid, activity=TransferActivity.QUEUED)
+        await self._runner.admission.step_aside(operation, until, lambda: self._runner.publish(fact))
+
+    async def _claim(self, operation: DownloadOperation) -> None:
+        """
+        Have the lease of an operation that was final, and the right to its URI and destination.
+
+        Raises
+        ------
+        LeaseLost
+            Another living kernel has it.
+        TransferFailed
+            An operation that came later fetches the same or writes the same file.
+        """
+        state = self._runner.state
+        acquired = await asyncio.wrap_future(state.acquire_one(operation.guid))
+        if acquired is None:
+            raise LeaseLost
+        operation.own(acquired.row.epoch, is_disputed=not acquired.was_proven_dead)
+        if operation.retried_from is not None and operation.retried_from.is_canceled:
+            operation.forget_bytes()
+        try:
+            await asyncio.wrap_future(
+                state.update(operation.guid, epoch=acquired.row.epoch, at_once=True, **columns_of(operation))
+            )
+        except RowConflict as conflict:
+            raise TransferFailed(
+                f"Another download that is not final has the same {conflict.kind}.",
+                hint="Wait for it or cancel it, then retry().",
+            ) from None
+        operation.retried_from = None
+
+    # ---------------------------------------------------------------------------------------------------- how they end
+
+    def _canceled(self, operation: DownloadOperation) -> None:
+        """Paused or canceled, and the status says so already; or canceled before the rename, which is decided here."""
+        if self._is_stopping or not operation.status.is_running:
+            return
+        if operation.activity is TransferActivity.COMMITTING:
+            self._runner.change_status(operation, Step.CANCEL)
+
+    def _fail(self, operation: DownloadOperation, error: TransferFailed) -> None:
+        if not operation.status.is_running:
+            log.warning("While %s was closed: %s", operation.guid, redact(str(error), operation.secrets.values()))
+            return
+        listed = error.web_error_status in operation.recoverable_web_error_statuses
+        if listed and error.web_error_status is not WebErrorStatus.UNKNOWN:
+            self._pause_for(operation, error.web_error_status, str(error))
+            return
+        record = error_to_record(error)
+        record["message"] = redact(record["message"], operation.secrets.values())
+        clean = error_from_record(record)
+        self._runner.change_status(operation, Step.FAIL, reason=str(clean), error=clean)
+
+    def _pause_for(self, operation: DownloadOperation, status: WebErrorStatus, reason: str) -> None:
+        if not operation.status.is_running:
+            return
+        shown = redact(reason, operation.secrets.values())
+        operation.set_trait("current_web_error_status", status)
+        self._runner.change_status(operation, Step.MEET_RECOVERABLE_ERROR, reason=shown)
+
+    def _wait_for_disk(self, operation: DownloadOperation, error: DiskFull) -> None:
+        if not operation.status.is_running:
+            return
+        reason = f"The disk is almost full: {error.message}"
+        self._runner.change_status(operation, Step.POLICY_DENIED, reason=reason)
+        self._runner.place.loop.call_later(_LOOK_AT_DISK_EVERY, self._go_on, operation)
+
+    def _go_on(self, operation: DownloadOperation) -> None:
+        """Let an operation go on by itself; if the cause is still there, it will say so again."""
+        if operation.status.waits_for_conditions and not self._is_stopping:
+            self._runner.change_status(operation, Step.CAUSE_ENDED)
+            self.enqueue(operation)
+
+    def _lose(self, operation: DownloadOperation) -> None:
+        log.warning("Operation %s belongs to another kernel now", operation.guid)
+        operation.hold("another kernel")
+        self._runner.watch_held()
+
+    async def _tidy(self, operation: DownloadOperation) -> None:
+        """Remove the partial file of what was canceled; what failed keeps its bytes for a retry."""
+        epoch = operation.durable.epoch
+        try:
+            await self._runner.facilities.run(discard_leftovers, operation.directory, operation.guid, epoch)
+        except BackgroundTransferError as error:
+            log.warning("A partial file was left behind: %s", error)
+        operation.forget_bytes()
+        self._runner.state.update(operation.guid, epoch=epoch, watermark=operation.durable.to_record())
