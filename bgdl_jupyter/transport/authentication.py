@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from bgdl_jupyter.secret import Credential
     from bgdl_jupyter.uris import Origin
@@ -31,11 +31,11 @@ _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
 _MAX_CHALLENGE: Final = 8 * 1024
 _MAX_SESSIONS: Final = 256
 
-# Strongest first. MD5 and SHA-1 are what the scheme says; they protect nothing else here.
-_HASHES: Final[dict[str, Callable[[bytes], hashlib._Hash]]] = {
-    "SHA-512": hashlib.sha512,
-    "SHA-256": hashlib.sha256,
-    "MD5": partial(hashlib.md5, usedforsecurity=False),
+# Strongest first. MD5 is what some servers still say; it protects nothing else here.
+_HASHES: Final = {
+    name: partial(hashlib.new, algorithm, usedforsecurity=False)
+    for name, algorithm in (("SHA-512-256", "sha512_256"), ("SHA-256", "sha256"), ("MD5", "md5"))
+    if algorithm in hashlib.algorithms_available
 }
 _STRENGTH: Final = tuple(_HASHES)
 

@@ -16,16 +16,17 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from bgdl_jupyter.errors import RedirectRefused, TransferFailed
+from bgdl_jupyter.errors import NetworkFailed, ProtocolViolation, RedirectRefused, TransferFailed
 from bgdl_jupyter.transport.addresses import Resolver, is_private_address, is_private_name
 from bgdl_jupyter.transport.authentication import Authenticator
+from bgdl_jupyter.transport.http_attempt import Attempt, current_attempt
+from bgdl_jupyter.transport.http_connector import private_redirect
 from bgdl_jupyter.transport.http_errors import WIRE_ERRORS, failure_of
 from bgdl_jupyter.transport.http_exchange import HttpExchange
 from bgdl_jupyter.transport.http_identity import Identity
 from bgdl_jupyter.transport.http_lanes import Lanes
 from bgdl_jupyter.transport.http_request import RequestBody, headers_of
 from bgdl_jupyter.transport.http_statuses import is_answer, status_error, status_failure
-from bgdl_jupyter.transport.http_wire import Attempt, current_attempt, private_redirect
 from bgdl_jupyter.transport.proxies import EnvironmentProxies
 from bgdl_jupyter.transport.redirects import MAX_REDIRECTS, REDIRECTS, Hop, first_hop, next_hop
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.uris import Origin
 
 _SCHEMES: Final = frozenset({"http", "https"})
+_REPEATABLE: Final = frozenset({"GET", "HEAD"})
 
 
 class _TunnelRefused(Exception):
@@ -180,12 +182,24 @@ class HttpTransport:
         return not self._is_private(exchange.peer)
 
     async def _send(self, request: Request, hop: Hop, proxy: ProxyServer | None, identity: Identity) -> HttpExchange:
-        """Send one request and read the head of its answer."""
-        attempt = Attempt(
-            response_timeout=request.response_timeout,
-            refuses_private=hop.refuses_private,
-            is_direct=proxy is None,
-        )
+        """
+        Send one request and read the head of its answer.
+
+        A connection that was used before may have died, or have been spoilt, when the request left: then it is asked
+        once more on a fresh one.
+        """
+        attempt = _attempt(request, hop, proxy)
+        try:
+            return await self._send_once(request, hop, proxy, identity, attempt)
+        except (NetworkFailed, ProtocolViolation):
+            if not attempt.is_reused or hop.method not in _REPEATABLE:
+                raise
+        attempt = _attempt(request, hop, proxy, wants_fresh=True)
+        return await self._send_once(request, hop, proxy, identity, attempt)
+
+    async def _send_once(
+        self, request: Request, hop: Hop, proxy: ProxyServer | None, identity: Identity, attempt: Attempt
+    ) -> HttpExchange:
         body = None if request.body is None or not hop.has_body else await RequestBody.open(request.body, attempt)
         session = self._lanes.acquire(identity.lane)
         failure: Exception | None = None
@@ -201,23 +215,21 @@ class HttpTransport:
                 ssl=request.ssl_context or True,
                 **_proxy_options(proxy, identity),
             )
+            return HttpExchange(
+                response, request=request, hop=hop, attempt=attempt, body=body, lanes=self._lanes, lane=identity.lane
+            )
         except aiohttp.ClientHttpProxyError as error:
             failure = _TunnelRefused(error.status, error.headers or CIMultiDict())
         except WIRE_ERRORS as error:
-            failure = _failure(error, attempt, hop)
+            failure = _failure(error, attempt, hop, has_sent_body=body is not None and body.was_sent)
         except BaseException:
             await self._give_up(identity, body)
             raise
         finally:
             current_attempt.reset(token)
-        if failure is not None:
-            if isinstance(failure, TransferFailed):
-                failure.body_was_sent = body is not None and body.was_sent
-            await self._give_up(identity, body)
-            raise failure
-        return HttpExchange(
-            response, request=request, hop=hop, attempt=attempt, body=body, lanes=self._lanes, lane=identity.lane
-        )
+        # Raised here, so that it does not hold the error of aiohttp, which holds the URI.
+        await self._give_up(identity, body)
+        raise failure
 
     async def _give_up(self, identity: Identity, body: RequestBody | None) -> None:
         if body is not None:
@@ -253,10 +265,19 @@ def _proxy_options(proxy: ProxyServer | None, identity: Identity) -> dict[str, A
     return options
 
 
-def _failure(error: BaseException, attempt: Attempt, hop: Hop) -> TransferFailed:
-    if attempt.flaw is not None:
-        return attempt.flaw
-    return failure_of(error, hop.origin, heard=attempt.heard)
+def _failure(error: BaseException, attempt: Attempt, hop: Hop, *, has_sent_body: bool) -> TransferFailed:
+    failed = attempt.flaw or failure_of(error, hop.origin, heard=attempt.heard)
+    failed.body_was_sent = has_sent_body
+    return failed
+
+
+def _attempt(request: Request, hop: Hop, proxy: ProxyServer | None, *, wants_fresh: bool = False) -> Attempt:
+    return Attempt(
+        response_timeout=request.response_timeout,
+        refuses_private=hop.refuses_private,
+        is_direct=proxy is None,
+        wants_fresh=wants_fresh,
+    )
 
 
 def _secrets(request: Request) -> tuple[Secret, ...]:

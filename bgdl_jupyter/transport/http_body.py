@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from bgdl_jupyter.transport.base import Sink
-    from bgdl_jupyter.transport.http_wire import Watch
+    from bgdl_jupyter.transport.http_watch import Watch
     from bgdl_jupyter.uris import Origin
 
 # What a transport reads into when nothing is wanted any more, and is dropped.
@@ -48,6 +48,7 @@ class BodyReceiver(asyncio.BufferedProtocol):
         self._origin = origin
         self._is_over = False
         self._error: BaseException | None = None
+        self._rest = b""
         self._pending: Awaitable[None] | None = None
         self._news: asyncio.Future[None] | None = None
 
@@ -71,6 +72,8 @@ class BodyReceiver(asyncio.BufferedProtocol):
                 # Not before: what comes while the sink is busy has to wait.
                 self._transport.resume_reading()
                 await self._news
+        if self._rest and (pending := self._sink.write(self._rest)) is not None:
+            await pending
         if self._error is not None:
             raise self._error
 
@@ -108,9 +111,12 @@ class BodyReceiver(asyncio.BufferedProtocol):
 
     def eof_received(self) -> None:
         """Take an end in order: the end of a body without a length, and of no other."""
-        self._watch.has_ended = True
-        if not self._is_over:
-            self._finish(None if self._left is None else cut_short(self._origin, None))
+        rest = self._watch.end()
+        if self._is_over:
+            return
+        self._rest = rest if self._left is None else rest[: self._left]
+        is_whole = self._watch.ended_in_order if self._left is None else len(self._rest) == self._left
+        self._finish(None if is_whole else cut_short(self._origin, None))
 
     def connection_lost(self, error: Exception | None) -> None:
         """Take an end out of order."""

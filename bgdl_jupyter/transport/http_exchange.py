@@ -12,6 +12,7 @@ from bgdl_jupyter.transport.decoding import Decoder
 from bgdl_jupyter.transport.headers import content_codings, read_answer
 from bgdl_jupyter.transport.http_body import BodyReceiver
 from bgdl_jupyter.transport.http_errors import WIRE_ERRORS, cut_short
+from bgdl_jupyter.transport.http_watch import tls_is_silent
 
 if TYPE_CHECKING:
     import aiohttp
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from bgdl_jupyter.errors import NetworkFailed
     from bgdl_jupyter.resource import Answer
     from bgdl_jupyter.transport.base import Request, Sink
+    from bgdl_jupyter.transport.http_attempt import Attempt
     from bgdl_jupyter.transport.http_lanes import LaneKey, Lanes
     from bgdl_jupyter.transport.http_request import RequestBody
-    from bgdl_jupyter.transport.http_wire import Attempt
     from bgdl_jupyter.transport.redirects import Hop
     from bgdl_jupyter.uris import Origin
 
@@ -61,6 +62,8 @@ class HttpExchange:
         self._lane = lane
         self._answer: Answer | None = None
         self._is_finished = False
+        if attempt.watch is not None:
+            attempt.watch.guard(response.content)
 
     @property
     def status(self) -> int:
@@ -136,7 +139,7 @@ class HttpExchange:
     def _check_closing(self) -> None:
         """Check that a body without a length ended as TCP and TLS end in order (RFC 9112 9.8)."""
         watch = self._attempt.watch
-        if watch is None or not watch.has_ended:
+        if watch is None or not watch.ended_in_order:
             raise cut_short(self.origin, None)
 
     # Through aiohttp's stream
@@ -233,8 +236,10 @@ class HttpExchange:
         """Give a connection whose body is complete back to aiohttp, which keeps it if the server does."""
         watch = self._attempt.watch
         self._is_finished = True
-        if watch is None or transport.is_closing():
+        if watch is None or watch.has_ended or transport.is_closing() or not tls_is_silent(transport):
+            transport.abort()
             return
+        watch.body_was_taken()
         transport.set_protocol(watch)
         self._response.content.feed_eof()
         transport.resume_reading()

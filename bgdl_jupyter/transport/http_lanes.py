@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
-from bgdl_jupyter.transport.http_wire import MAX_HEAD, Connector
+from bgdl_jupyter.transport.http_connector import Connector
+from bgdl_jupyter.transport.http_head import MAX_HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bgdl_jupyter.transport.base import Request
-    from bgdl_jupyter.transport.http_wire import Attempt
+    from bgdl_jupyter.transport.http_attempt import Attempt
     from bgdl_jupyter.transport.redirects import Hop
 
 _CHUNK: Final = 256 * 1024

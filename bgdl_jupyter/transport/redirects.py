@@ -143,8 +143,14 @@ def _target(base: URL, location: str | None) -> URL:
 def _joined(base: URL, text: str) -> URL:
     # A URI in order is taken to the letter, since a signature may cover its spelling.
     is_spelled = text.isascii() and " " not in text and '"' not in text
-    url = base.join(URL(text, encoded=is_spelled)).with_fragment(None)
-    return url.with_user(None) if url.raw_user is not None or url.raw_password is not None else url
+    given = URL(text, encoded=is_spelled)
+    if given.scheme and not given.raw_host:
+        raise ValueError("a scheme without a host")
+    url = base.join(given).with_fragment(None)
+    if url.raw_user is not None or url.raw_password is not None:
+        url = url.with_user(None)
+    host = url.raw_host or ""
+    return url if host == host.lower() else url.with_host(host.lower())
 
 
 def _shown(url: URL, *, hides_query: bool) -> str:
