@@ -68,6 +68,11 @@ class BackgroundTransferStatus(IntEnum):
         return self is BackgroundTransferStatus.COMPLETED
 
     @property
+    def is_canceled(self) -> bool:
+        """Whether somebody gave it up, and nothing of it is to be kept."""
+        return self is BackgroundTransferStatus.CANCELED
+
+    @property
     def is_idle(self) -> bool:
         """Whether the operation was created and not started."""
         return self is BackgroundTransferStatus.IDLE
@@ -98,11 +103,8 @@ class BackgroundTransferPriority(IntEnum):
         return _RANKS[self]
 
 
-_RANKS: Final = {
-    BackgroundTransferPriority.HIGH: 0,
-    BackgroundTransferPriority.DEFAULT: 1,
-    BackgroundTransferPriority.LOW: 2,
-}
+# By number: DEFAULT, HIGH, LOW. A queue asks often, and hashing a member of an enumeration is slow.
+_RANKS: Final = (1, 0, 2)
 
 
 class BackgroundTransferBehavior(IntEnum):

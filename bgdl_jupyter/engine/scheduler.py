@@ -10,27 +10,19 @@ cannot.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from heapq import heapify, heappop, heapreplace
-from itertools import chain
-from operator import attrgetter
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, overload
+from heapq import heapify, heappop, heappush, heapreplace
+from typing import TYPE_CHECKING
 
+from bgdl_jupyter.engine.lanes import Lanes
 from bgdl_jupyter.status import BackgroundTransferBehavior, BackgroundTransferPriority
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from uuid import UUID
 
-#: Host and group: what runs and what waits is limited by these two.
-LaneKey = tuple[str, str]
-
-# A lane is cut into pieces of at most twice this, so that none of its steps costs its whole length.
-_PIECE: Final = 512
+    from bgdl_jupyter.engine.lanes import Lane
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +85,7 @@ class Running:
 
 
 def admit(
-    lanes: Mapping[LaneKey, Sequence[Candidate]],
+    lanes: Lanes[Candidate],
     running: Running,
     limits: Limits,
     *,
@@ -102,47 +94,83 @@ def admit(
     """
     Return the operations to start, best first.
 
-    Costs a look at the head of each lane and little for each that is admitted, however many wait.
+    Costs a look at each group, little for each that is admitted, and a look at each lane whose host is full or held
+    and that would be better; however many wait.
 
     Parameters
     ----------
     lanes:
-        What waits, by host and group, each lane in `Candidate.order`.
+        What waits.
     running, limits:
         What runs, and how much may.
     held_hosts:
         Hosts that must not be asked now.
     """
-    room = _Room(running, limits)
-    if not room.is_left:
-        return []
-    heads = [
-        (*lane[0].order, 0, lane)
-        for (host, _), lane in lanes.items()
-        if lane and host not in held_hosts and room.has_place_for(lane[0])
-    ]
-    heapify(heads)
+    room = _Room(running, limits, held_hosts)
     admitted: list[UUID] = []
-    while heads and room.is_left:
-        *_, index, lane = heads[0]
-        candidate = lane[index]
-        if not room.has_place_for(candidate):
-            heappop(heads)  # nor has it for any behind: they have the same host and group, and no higher priority
+    if not room.is_left:
+        return admitted
+    streams = [(head[0].order, _Stream(lanes, head)) for head in lanes.heads.values()]
+    heapify(streams)
+    while streams and room.is_left:
+        _, stream = streams[0]
+        candidate = stream.best
+        if candidate is None or not room.has_group_for(candidate):
+            heappop(streams)  # nor has it for any behind: they are of the same group, and of no higher priority
             continue
-        room.take(candidate)
-        admitted.append(candidate.operation_id)
-        if index + 1 < len(lane):
-            heapreplace(heads, (*lane[index + 1].order, index + 1, lane))
+        if room.has_host_for(candidate):
+            room.take(candidate)
+            admitted.append(candidate.operation_id)
+            stream.go_on()
         else:
-            heappop(heads)
+            stream.leave_lane()
+        if stream.best is not None:
+            heapreplace(streams, (stream.best.order, stream))
     return admitted
+
+
+class _Stream:
+    """What waits in one group, best first, merged out of its lanes no further than it is looked at."""
+
+    def __init__(self, lanes: Lanes[Candidate], heads: Lane[Candidate]) -> None:
+        self._lanes = lanes
+        self._heads = iter(heads)
+        self._known: list[tuple[tuple[int, float, int], int, Candidate]] = []
+        self._look_at_next_lane()
+
+    @property
+    def best(self) -> Candidate | None:
+        return self._known[0][2] if self._known else None
+
+    def go_on(self) -> None:
+        """Step behind the best."""
+        index, candidate = self._pop()
+        lane = self._lanes.lane_of(candidate)
+        if index + 1 < len(lane):
+            heappush(self._known, (lane[index + 1].order, index + 1, lane[index + 1]))
+
+    def leave_lane(self) -> None:
+        """Step behind the best and all that is in its lane."""
+        self._pop()
+
+    def _pop(self) -> tuple[int, Candidate]:
+        _, index, candidate = heappop(self._known)
+        if index == 0:  # the lanes are in the order of their heads: the next can be no better than this one was
+            self._look_at_next_lane()
+        return index, candidate
+
+    def _look_at_next_lane(self) -> None:
+        head = next(self._heads, None)
+        if head is not None:
+            heappush(self._known, (head.order, 0, head))
 
 
 class _Room:
     """What the limits leave, while it is being given away."""
 
-    def __init__(self, running: Running, limits: Limits) -> None:
+    def __init__(self, running: Running, limits: Limits, held_hosts: frozenset[str]) -> None:
         self._limits = limits
+        self._held_hosts = held_hosts
         self._left = limits.max_parallel - running.total
         self._per_host = Counter(running.per_host)
         self._per_group = Counter(running.per_group)
@@ -152,9 +180,11 @@ class _Room:
     def is_left(self) -> bool:
         return self._left > 0
 
-    def has_place_for(self, candidate: Candidate) -> bool:
-        if self._per_host[candidate.host] >= self._limits.max_parallel_per_host:
-            return False
+    def has_host_for(self, candidate: Candidate) -> bool:
+        host = candidate.host
+        return host not in self._held_hosts and self._per_host[host] < self._limits.max_parallel_per_host
+
+    def has_group_for(self, candidate: Candidate) -> bool:
         group = self._limits.groups.get(candidate.group)
         if group is None:
             return True
@@ -171,75 +201,12 @@ class _Room:
             self._not_high[candidate.group] += 1
 
 
-class Lane(Sequence[Candidate]):
-    """Candidates of one host and group in their order, cut into pieces: adding and removing stay cheap."""
-
-    __slots__ = ("_length", "_pieces")
-
-    def __init__(self) -> None:
-        self._pieces: list[list[Candidate]] = []
-        self._length = 0
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[Candidate]:
-        return chain.from_iterable(self._pieces)
-
-    @overload
-    def __getitem__(self, index: int) -> Candidate: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Candidate]: ...
-    def __getitem__(self, index: int | slice) -> Candidate | Sequence[Candidate]:
-        if isinstance(index, slice):
-            return tuple(self)[index]
-        rest = index + self._length if index < 0 else index
-        for piece in self._pieces:
-            if 0 <= rest < len(piece):
-                return piece[rest]
-            rest -= len(piece)
-        raise IndexError(index)
-
-    def add(self, candidate: Candidate) -> None:
-        """Put a candidate in its place."""
-        number, index = self._find(candidate)
-        if number == len(self._pieces):  # behind all others, as most are
-            if not self._pieces or len(self._pieces[-1]) >= _PIECE:
-                self._pieces.append([])
-            self._pieces[-1].append(candidate)
-        else:
-            self._pieces[number].insert(index, candidate)
-            self._split(number)
-        self._length += 1
-
-    def remove(self, candidate: Candidate) -> None:
-        """Take a candidate out; it must be there."""
-        number, index = self._find(candidate)
-        del self._pieces[number][index]
-        if not self._pieces[number]:
-            del self._pieces[number]
-        self._length -= 1
-
-    def _find(self, candidate: Candidate) -> tuple[int, int]:
-        """Return the piece in which the candidate has its place, and the place."""
-        order = candidate.order
-        if not self._pieces or self._pieces[-1][-1].order < order:
-            return len(self._pieces), 0
-        number = bisect_left(self._pieces, order, key=lambda piece: piece[-1].order)
-        return number, bisect_left(self._pieces[number], order, key=attrgetter("order"))
-
-    def _split(self, number: int) -> None:
-        piece = self._pieces[number]
-        if len(piece) > 2 * _PIECE:
-            self._pieces[number : number + 1] = [piece[:_PIECE], piece[_PIECE:]]
-
-
 class Queue:
     """All operations that wait, in lanes that `admit` reads as they are."""
 
     def __init__(self, candidates: Iterable[Candidate] = ()) -> None:
         self._candidates: dict[UUID, Candidate] = {}
-        self._lanes: dict[LaneKey, Lane] = {}
+        self._lanes: Lanes[Candidate] = Lanes()
         for candidate in candidates:
             self.add(candidate)
 
@@ -253,25 +220,22 @@ class Queue:
         return self._candidates[operation_id]
 
     @property
-    def lanes(self) -> Mapping[LaneKey, Sequence[Candidate]]:
-        """What waits, by host and group; a view that follows the queue."""
-        return MappingProxyType(self._lanes)
+    def lanes(self) -> Lanes[Candidate]:
+        """What waits; follows the queue, and is changed by it alone."""
+        return self._lanes
 
     def add(self, candidate: Candidate) -> None:
         """Let an operation wait; one that waits already is put into its new place."""
         if candidate.operation_id in self._candidates:
             self.remove(candidate.operation_id)
         self._candidates[candidate.operation_id] = candidate
-        self._lanes.setdefault((candidate.host, candidate.group), Lane()).add(candidate)
+        self._lanes.add(candidate)
 
     def remove(self, operation_id: UUID) -> Candidate | None:
         """Let an operation wait no longer; return it, or None where it did not wait."""
         candidate = self._candidates.pop(operation_id, None)
         if candidate is not None:
-            key = (candidate.host, candidate.group)
-            self._lanes[key].remove(candidate)
-            if not self._lanes[key]:
-                del self._lanes[key]
+            self._lanes.remove(candidate)
         return candidate
 
     def move(
@@ -312,14 +276,14 @@ class Queue:
             It does not wait.
         """
         current = self._candidates[operation_id]
-        members = sorted(self._waiting_of(current.group), key=lambda each: (each.position, each.operation_id.int))
+        members = sorted(self._lanes.of_group(current.group), key=lambda each: (each.position, each.operation_id.int))
         start = members.index(current)
-        turned = members[start:] + members[:start]
-        return [
-            self.move(each.operation_id, position=place.position)
-            for each, place in zip(turned, members, strict=True)
-            if each.position != place.position
+        if start == 0:
+            return []
+        turned = [
+            replace(each, position=place.position)
+            for each, place in zip(members[start:] + members[:start], members, strict=True)
         ]
-
-    def _waiting_of(self, group: str) -> Iterator[Candidate]:
-        return chain.from_iterable(lane for (_, name), lane in self._lanes.items() if name == group)
+        self._candidates.update((each.operation_id, each) for each in turned)
+        self._lanes.replace_group(current.group, turned)
+        return turned

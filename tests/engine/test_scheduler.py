@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgdl_jupyter.engine.scheduler import Candidate, GroupLimits, Lane, Limits, Queue, Running, admit
+from bgdl_jupyter.engine.scheduler import Candidate, GroupLimits, Limits, Queue, Running, admit
 from bgdl_jupyter.status import BackgroundTransferBehavior, BackgroundTransferPriority
 
 HIGH, DEFAULT, LOW = (BackgroundTransferPriority[name] for name in ("HIGH", "DEFAULT", "LOW"))
@@ -144,57 +144,26 @@ def test_it_admits_what_a_walk_through_the_whole_queue_would(queue, share, limit
     assert admit(lanes, Running.of(running), limits, held_hosts=held) == expected
 
 
-class CountingLane(Lane):
-    """Counts how often it is looked into."""
+@pytest.mark.parametrize("hosts", [1, 10, 10_000])
+@pytest.mark.parametrize("running", [0, 15])
+def test_the_cost_does_not_grow_with_what_waits(monkeypatch, hosts, running):
+    """Neither with the length of the queue nor with the number of its hosts."""
+    queue = Queue(waiting(n, host=f"{n % hosts}.example") for n in range(20_000))
+    looks = []
 
-    looks = 0
+    def order(candidate):
+        looks.append(candidate)
+        return candidate.priority.rank, candidate.position, candidate.operation_id.int
 
-    def __getitem__(self, index):
-        type(self).looks += 1
-        return super().__getitem__(index)
-
-    def __iter__(self):
-        raise AssertionError("the whole queue was walked through")
-
-
-def test_the_cost_does_not_grow_with_the_length_of_the_queue(monkeypatch):
-    monkeypatch.setattr(CountingLane, "looks", 0)
-    lanes = {("a.example", ""): CountingLane(), ("b.example", ""): CountingLane()}
-    for n in range(20_000):
-        lane = lanes["a.example" if n % 2 else "b.example", ""]
-        lane.add(waiting(n))
-    assert len(admit(lanes, Running(), Limits())) == 16
-    assert CountingLane.looks <= 3 * (len(lanes) + 16)
+    monkeypatch.setattr(Candidate, "order", property(order))
+    assert len(admit(queue.lanes, Running(total=running), Limits())) == 16 - running
+    assert len(looks) < 100
 
 
-@given(queue=queues, data=st.data())
-def test_a_lane_is_a_sorted_sequence_whatever_comes_and_goes(queue, data):
-    lane, model = Lane(), []
-    for each in queue:
-        lane.add(each)
-        model.append(each)
-        if data.draw(st.booleans()):
-            gone = model.pop(data.draw(st.integers(0, len(model) - 1)))
-            lane.remove(gone)
-    model.sort(key=lambda each: each.order)
-    assert list(lane) == model
-    assert [lane[n] for n in range(len(lane))] == model
-    assert list(lane[1:3]) == model[1:3]
-    assert not model or lane[-1] == model[-1]
-    with pytest.raises(IndexError):
-        lane[len(model)]
-
-
-def test_a_lane_of_many_pieces_keeps_its_order():
-    lane = Lane()
-    scattered = [waiting(n, position=float(n * 7919 % 5003)) for n in range(5003)]
-    for each in scattered:
-        lane.add(each)
-    assert [each.position for each in lane] == [float(n) for n in range(5003)]
-    for each in scattered[::2]:
-        lane.remove(each)
-    assert sorted(each.position for each in scattered[1::2]) == [each.position for each in lane]
-    assert lane[2000].position == list(lane)[2000].position
+def test_a_full_house_costs_nothing(monkeypatch):
+    queue = Queue(waiting(n) for n in range(100))
+    monkeypatch.delattr(Candidate, "order")
+    assert admit(queue.lanes, Running(total=16), Limits()) == []
 
 
 def test_a_queue_forgets_what_was_removed():
