@@ -155,6 +155,7 @@ class Creation:
         operation = DownloadOperation(self._runner, **values, **fixed, created_at=row.created_at)
         operation.secrets = replace(draft.secrets)
         operation.position, operation.batch = row.position, row.batch
+        operation.identity = row.identity
         return operation
 
     def _refusal(self, conflict: RowConflict, path: Path | None) -> DuplicateDownload | DestinationInUse:

@@ -124,16 +124,18 @@ class BackgroundTransferGroup(Owned):
         return self._take_all(Step.START)
 
     def pause(self) -> Outcome[BackgroundTransferGroup]:
-        """Pause those that can be paused."""
-        return self._take_all(Step.PAUSE)
+        """Pause those that can be paused; await the result to know that their bytes are durable."""
+        self._take_all(Step.PAUSE)
+        return self._watching(self._is_settled)
 
     def resume(self) -> Outcome[BackgroundTransferGroup]:
         """Let those go on that are paused by somebody."""
         return self._take_all(Step.RESUME)
 
     def cancel(self) -> Outcome[BackgroundTransferGroup]:
-        """Cancel those that are not final."""
-        return self._take_all(Step.CANCEL)
+        """Cancel those that are not final; await the result to know that their partial files are gone."""
+        self._take_all(Step.CANCEL)
+        return self._watching(self._is_settled)
 
     def retry_failed(self) -> Outcome[BackgroundTransferGroup]:
         """Start those again that ended in an error."""
@@ -182,6 +184,9 @@ class BackgroundTransferGroup(Owned):
     def _completion(self) -> Outcome[BackgroundTransferGroup]:
         return self._watching(lambda: not self._has(lambda status: status.is_live))
 
+    def _is_settled(self) -> bool:
+        return all(self._runner.is_settled(each) or each.status.is_running for each in self._members.values())
+
     def _is_stuck_or_done(self) -> bool:
         return not self._has(lambda status: status.is_live and not status.waits_for_a_person)
 
@@ -202,11 +207,16 @@ class BackgroundTransferGroup(Owned):
         """Let an operation go."""
         if self._members.pop(operation.guid, None) is not None:
             self._by_status[operation.status] -= 1
+            self.look_again()
 
     def count_change(self, old: BackgroundTransferStatus, new: BackgroundTransferStatus) -> None:
         """Count a member's step, and let everybody look who waits for the group."""
         self._by_status[old] -= 1
         self._by_status[new] += 1
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Let everybody look who waits for the group."""
         self.watchers = [look for look in self.watchers if not look()]
 
     @observe("transfer_behavior", "max_parallel", "max_rate")

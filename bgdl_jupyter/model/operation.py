@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from bgdl_jupyter.errors import AttentionRequired, BackgroundTransferError, HeldByAnotherKernel
+from bgdl_jupyter.errors import AttentionRequired, BackgroundTransferError
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.live_changes import change_header, give_credential
@@ -65,8 +65,7 @@ class DownloadOperation(OperationState):
         HeldByAnotherKernel
             A live kernel runs it.
         """
-        if self.holder is not None:
-            raise HeldByAnotherKernel(f"{display.title(self)} is run by {self.holder}.", operation=self)
+        self.check_not_held()
         self._call_with_progress(progress)
         self._runner.attach(self)
         return self._completion()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -14,6 +15,7 @@ from bgdl_jupyter.engine.order import Durable
 from bgdl_jupyter.engine.progress import seconds_left
 from bgdl_jupyter.errors import (
     BackgroundTransferError,
+    HeldByAnotherKernel,
     TransferCanceled,
     error_from_record,
     error_to_record,
@@ -49,7 +51,7 @@ from bgdl_jupyter.status import (
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bgdl_jupyter.model.group import BackgroundTransferGroup
     from bgdl_jupyter.model.runner import Runner
@@ -131,11 +133,13 @@ class OperationState(Owned):
         self.position = 0.0
         self.batch: str | None = None
         self.epoch = 1
-        self.is_disputed = False
+        self.identity = ""
+        self.retried_from: BackgroundTransferStatus | None = None
         self.holder: str | None = None
         self.was_seen = False
         self.overrides_policy = False
         self.is_unconstrained = False
+        self._is_loading = False
         self._place = runner.place
 
     @property
@@ -193,6 +197,11 @@ class OperationState(Owned):
     def is_held(self) -> bool:
         """Whether another live kernel runs it; `status_reason` says which."""
         return self.holder is not None
+
+    def check_not_held(self) -> None:
+        """Raise `HeldByAnotherKernel` where another kernel runs it."""
+        if self.holder is not None:
+            raise HeldByAnotherKernel(f"{display.title(self)} is run by {self.holder}.", operation=self)
 
     @property
     def expected_digest(self) -> Digest | None:
@@ -260,6 +269,26 @@ class OperationState(Owned):
         self._tell_progress(bytes_received=received, total=total)
         if self.status.is_running:
             self.set_trait("activity", TransferActivity.QUEUED)
+
+    def own(self, epoch: int, *, is_disputed: bool) -> None:
+        """Take note of the lease that this kernel has got."""
+        self.epoch = epoch
+        self._durable = replace(self._durable, epoch=epoch, is_disputed=is_disputed)
+
+    def load(self, values: Mapping[str, Any]) -> None:
+        """Take the values of traits from the state file as they are."""
+        self._is_loading = True
+        try:
+            for name, value in values.items():
+                self._set(name, value)
+        finally:
+            self._is_loading = False
+
+    def let_go(self) -> None:
+        """Show that no other kernel runs it any more."""
+        if self.holder is not None:
+            self.holder = None
+            self._set("status_reason", "")
 
     def hold(self, whom: str) -> None:
         """Show that another kernel runs it."""
@@ -363,11 +392,18 @@ class OperationState(Owned):
 
     @observe("requested_uri", "priority", "cost_policy", "recoverable_web_error_statuses", "is_random_access_required")
     def _option_changed(self, change: dict[str, Any]) -> None:
-        if self._place is not None:
+        if self._place is not None and not self._is_loading:
             self._runner.options_changed(self, change["name"])  # type: ignore[arg-type]  # the one class of this state
+
+    @validate("priority", "cost_policy", "recoverable_web_error_statuses", "is_random_access_required")
+    def _refuse_where_held(self, proposal: dict[str, Any]) -> Any:
+        if self._place is not None and not self._is_loading:
+            self.check_not_held()
+        return proposal["value"]
 
     @validate("requested_uri")
     def _check_uri(self, proposal: dict[str, Any]) -> str:
-        if self._place is None:
+        if self._place is None or self._is_loading:
             return str(proposal["value"])
+        self.check_not_held()
         return change_uri(self, proposal["value"])  # type: ignore[arg-type]  # the one class of this state

@@ -83,15 +83,36 @@ def operation_from(row: OperationRow, runner: Runner, *, is_disputed: bool = Fal
     """
     try:
         operation = DownloadOperation(runner, **_values_of(row))
-        operation.record_durable(Durable.from_record(row.watermark, epoch=row.epoch, is_disputed=is_disputed))
+        _take_columns(operation, row, is_disputed=is_disputed)
     except (TraitError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The record of {row.operation_id} cannot be read: {error}") from error
+    return operation
+
+
+def refresh(operation: DownloadOperation, row: OperationRow, *, is_disputed: bool = False) -> None:
+    """
+    Let an operation that another kernel had show what the state file says of it now.
+
+    Raises
+    ------
+    ValueError
+        The record is not one of ours.
+    """
+    try:
+        operation.load(_values_of(row))
+        _take_columns(operation, row, is_disputed=is_disputed)
+    except (TraitError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"The record of {row.operation_id} cannot be read: {error}") from error
+
+
+def _take_columns(operation: DownloadOperation, row: OperationRow, *, is_disputed: bool) -> None:
+    operation.record_durable(Durable.from_record(row.watermark, epoch=row.epoch, is_disputed=is_disputed))
     operation.position = row.position
     operation.batch = row.batch
     operation.epoch = row.epoch
+    operation.identity = row.identity
     operation.was_seen = row.was_seen
     operation.restore_progress()
-    return operation
 
 
 def _values_of(row: OperationRow) -> dict[str, Any]:

@@ -46,14 +46,18 @@ class Registry:
 
     def note_path(self, operation: DownloadOperation) -> None:
         """Remember where the operation's file is."""
-        if operation.result_file is not None and operation not in self._by_path[operation.result_file]:
-            self._by_path[operation.result_file].append(operation)
+        if operation.result_file is None:
+            return
+        there = self._by_path[operation.result_file]
+        if not any(each is operation for each in there):
+            there.append(operation)
 
     def remove(self, operation: DownloadOperation) -> None:
         """Let an operation go."""
         self._operations.pop(operation.guid, None)
-        if operation.result_file is not None and operation in self._by_path[operation.result_file]:
-            self._by_path[operation.result_file].remove(operation)
+        for path in (operation.result_file, operation.directory):
+            if path is not None and operation in self._by_path.get(path, ()):
+                self._by_path[path].remove(operation)
         if operation.group:
             self.group(operation.application, operation.group).remove_member(operation)
 
@@ -76,10 +80,6 @@ class Registry:
             group.application, group.name, record | {"transfer_behavior": int(group.transfer_behavior)}
         )
 
-    def mark_held(self, operation: DownloadOperation, whom: str) -> None:
-        """Show an operation as run by somebody else."""
-        operation.hold(whom)
-
     def group_limits(self) -> dict[str, GroupLimits]:
         """Return the limits of all groups that have some, by the key that candidates bear."""
         plain = GroupLimits()
@@ -89,7 +89,7 @@ class Registry:
     def finished_with(self, application: str, path: Path) -> list[DownloadOperation]:
         """Return the completed operations whose file is at this path, the newest first."""
         found = [each for each in self._by_path.get(path, ()) if each.application == application]
-        return [each for each in reversed(found) if each.status.is_success]
+        return [each for each in reversed(found) if each.status.is_success and each.result_file == path]
 
     def of_application(self, application: str) -> Iterable[DownloadOperation]:
         """Return the operations of an application."""

@@ -1,14 +1,22 @@
-"""Taking up again what a kernel left: after a restart, a crash, or the death of another kernel."""
+"""Taking up again what a kernel left: after a restart, a crash, or the death of another kernel. All of it blocks."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Final
 
-from bgdl_jupyter.model.persistence import operation_from
-from bgdl_jupyter.status import Step
+from traitlets import TraitError
+
+from bgdl_jupyter.errors import TransferFailed
+from bgdl_jupyter.events import StatusChanged
+from bgdl_jupyter.model.persistence import operation_from, refresh
+from bgdl_jupyter.status import Step, advance
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from uuid import UUID
+
+    from bgdl_jupyter.errors import BackgroundTransferError
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.storage.records import Acquired, OperationRow
@@ -16,8 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _WITHIN: Final = 60.0
-#: How often a kernel looks whether one that holds operations of its application has died, in seconds.
-LOOK_EVERY: Final = 2.0
 
 
 def restore(runner: Runner, application: str, *, on_restore: str = "resume") -> list[DownloadOperation]:
@@ -44,30 +50,42 @@ def restore(runner: Runner, application: str, *, on_restore: str = "resume") -> 
 
 
 def take_over(runner: Runner, application: str) -> None:
-    """Take up what a dead kernel held; called from a thread of the pool."""
+    """Take up what a dead kernel held."""
     acquired = runner.state.acquire(application).result(_WITHIN)
     if acquired:
         runner.place.call_within(_WITHIN, _take_up, runner, acquired, "resume")
 
 
-def _take_groups(runner: Runner, application: str, groups: dict[str, dict[str, object]]) -> None:
+def look_after(runner: Runner, application: str) -> None:
+    """Show what became of the operations that other kernels hold, and take over those whose kernel has died."""
+    if runner.place.call(runner.has_restored, application):
+        take_over(runner, application)
+    held = runner.place.call(_held_of, runner, application)
+    rows = runner.state.rows(operation_ids=held).result(_WITHIN)
+    holders = _holders(runner, rows)
+    runner.place.call_within(_WITHIN, _refresh_all, runner, held, rows, holders)
+
+
+def _take_groups(runner: Runner, application: str, groups: Mapping[str, Mapping[str, object]]) -> None:
     for name, record in groups.items():
-        runner.registry.group(application, name, record)
+        try:
+            runner.registry.group(application, name, record)
+        except TraitError as error:
+            log.warning("The limits of the group %r cannot be read and are not kept: %s", name, error)
 
 
-def _take_up(runner: Runner, acquired: list[Acquired], on_restore: str) -> list[DownloadOperation]:
-    operations = []
+def _take_up(runner: Runner, acquired: Sequence[Acquired], on_restore: str) -> list[DownloadOperation]:
+    fresh = []
     for each in acquired:
-        held = runner.registry.find(each.row.operation_id)
-        if held is not None:
-            runner.forget(held)
-        operation = _readable(runner, each.row, is_disputed=not each.was_proven_dead)
-        if operation is not None:
-            operations.append(operation)
-    for operation in operations:
-        _decide(runner, operation, on_restore)
-    runner.introduce(operations, was_restored=True)
-    return operations
+        known = runner.registry.find(each.row.operation_id)
+        is_disputed = not each.was_proven_dead
+        if known is not None:
+            _get_back(runner, known, each.row, is_disputed=is_disputed, on_restore=on_restore)
+        elif (operation := _readable(runner, each.row, is_disputed=is_disputed)) is not None:
+            _decide(runner, operation, on_restore)
+            fresh.append(operation)
+    runner.introduce(fresh, was_restored=True)
+    return fresh
 
 
 def _readable(runner: Runner, row: OperationRow, *, is_disputed: bool = False) -> DownloadOperation | None:
@@ -78,39 +96,118 @@ def _readable(runner: Runner, row: OperationRow, *, is_disputed: bool = False) -
         return None
 
 
+def _get_back(
+    runner: Runner, operation: DownloadOperation, row: OperationRow, *, is_disputed: bool, on_restore: str
+) -> None:
+    """Let an operation that was held by another kernel go on here, for everybody who has it in hands."""
+    old = operation.status
+    refresh(operation, row, is_disputed=is_disputed)
+    operation.let_go()
+    _decide(runner, operation, on_restore)
+    runner.came_back(operation, old)
+
+
 def _decide(runner: Runner, operation: DownloadOperation, on_restore: str) -> None:
-    """Choose what becomes of an operation that was running; it is not known to anybody yet."""
+    """Choose what becomes of an operation that was running; nobody is told yet."""
     if not operation.status.is_running:
         return
     if not operation.can_pause:
-        runner.fail_interrupted(operation)
+        _step(runner, operation, Step.FAIL, error=_interrupted(operation))
     elif on_restore in ("pause", "ask"):
         reason = "restored; resume() lets it go on" if on_restore == "ask" else "paused when it was restored"
-        runner.step_quietly(operation, Step.PAUSE, reason)
+        _step(runner, operation, Step.PAUSE, reason=reason)
     elif on_restore == "cancel":
-        runner.step_quietly(operation, Step.CANCEL, "canceled when it was restored")
+        _step(runner, operation, Step.CANCEL, reason="canceled when it was restored")
+
+
+def _interrupted(operation: DownloadOperation) -> TransferFailed:
+    """Return the error of a request that must not be sent twice and was under way when its kernel died."""
+    return TransferFailed(
+        f"The {operation.method} request was interrupted; the server may have carried it out.",
+        hint="Check at the server, then retry() sends it again.",
+    )
+
+
+def _step(
+    runner: Runner,
+    operation: DownloadOperation,
+    step: Step,
+    *,
+    reason: str = "",
+    error: BackgroundTransferError | None = None,
+) -> None:
+    new = advance(operation.status, step, can_pause=operation.can_pause)
+    said = str(error) if error is not None else reason
+    fact = StatusChanged(operation_id=operation.guid, old=operation.status, new=new, reason=said, error=error)
+    operation.apply(fact)
+    runner.save(operation)
+
+
+# ------------------------------------------------------------------------------------------------- what others hold
 
 
 def _show(runner: Runner, application: str | None) -> list[DownloadOperation]:
-    """Show what is final, and what other live kernels hold."""
+    """Show what is final, and what other kernels hold."""
     rows = runner.state.rows(application=application).result(_WITHIN)
-    holders = {row.owner: runner.state.holder(row.operation_id) for row in rows if not row.is_final and row.owner}
-    names = {owner: found.result(_WITHIN) for owner, found in holders.items()}
+    return runner.place.call_within(_WITHIN, _show_rows, runner, rows, _holders(runner, rows))
 
-    def show() -> list[DownloadOperation]:
-        shown = []
-        for row in rows:
-            if runner.registry.find(row.operation_id) is not None:
-                continue
-            operation = _readable(runner, row)
-            if operation is None:
-                continue
-            holder = names.get(row.owner or "")
+
+def _show_rows(runner: Runner, rows: Iterable[OperationRow], holders: Mapping[str, str]) -> list[DownloadOperation]:
+    shown = []
+    for row in rows:
+        if runner.registry.find(row.operation_id) is not None:
+            continue
+        operation = _readable(runner, row)
+        if operation is not None:
             if not row.is_final:
-                whom = f"kernel {holder.pid} on {holder.host}" if holder else "no kernel"
-                operation.hold(whom if holder else "another application")
+                operation.hold(_holder_of(row, holders))
             shown.append(operation)
-        runner.introduce(shown, was_restored=True)
-        return shown
+    runner.introduce(shown, was_restored=True)
+    if any(each.is_held for each in shown):
+        runner.held.begin()
+    return shown
 
-    return runner.place.call_within(_WITHIN, show)
+
+def _holders(runner: Runner, rows: Iterable[OperationRow]) -> dict[str, str]:
+    """Return for each living kernel that holds one of the operations how it is called."""
+    examples = {row.owner: row.operation_id for row in rows if row.owner and not row.is_final}
+    asked = {owner: runner.state.holder(operation_id) for owner, operation_id in examples.items()}
+    found = {owner: answer.result(_WITHIN) for owner, answer in asked.items()}
+    return {owner: f"kernel {holder.pid} on {holder.host}" for owner, holder in found.items() if holder is not None}
+
+
+def _holder_of(row: OperationRow, holders: Mapping[str, str]) -> str:
+    return holders.get(row.owner or "", f"{row.application}, which no kernel runs now")
+
+
+def _held_of(runner: Runner, application: str) -> list[UUID]:
+    return [each.guid for each in runner.registry.of_application(application) if each.is_held]
+
+
+def _refresh_all(
+    runner: Runner, held: Iterable[UUID], rows: Iterable[OperationRow], holders: Mapping[str, str]
+) -> None:
+    present = {row.operation_id: row for row in rows}
+    for operation_id in held:
+        operation, row = runner.registry.find(operation_id), present.get(operation_id)
+        if operation is None or not operation.is_held:
+            continue
+        if row is None:
+            runner.forget(operation)
+        else:
+            _refresh_one(runner, operation, row, holders)
+
+
+def _refresh_one(runner: Runner, operation: DownloadOperation, row: OperationRow, holders: Mapping[str, str]) -> None:
+    """Show what the kernel that holds an operation has recorded of it."""
+    old = operation.status
+    try:
+        refresh(operation, row)
+    except ValueError as error:
+        log.warning("%s It is shown as it was.", error)
+        return
+    if row.is_final:
+        operation.let_go()
+    else:
+        operation.hold(_holder_of(row, holders))
+    runner.came_back(operation, old)

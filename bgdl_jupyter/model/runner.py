@@ -10,26 +10,13 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-import random
-import weakref
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.engine.facilities import Facilities
-from bgdl_jupyter.engine.order import LeaseLost
-from bgdl_jupyter.engine.rate_limit import CombinedLimiter, RateLimiter
-from bgdl_jupyter.engine.transfer import Transfer
-from bgdl_jupyter.errors import (
-    BackgroundTransferError,
-    DiskFull,
-    HeldByAnotherKernel,
-    TransferFailed,
-    error_from_record,
-    error_to_record,
-)
+from bgdl_jupyter.errors import BackgroundTransferError
 from bgdl_jupyter.events import (
-    ActivityChanged,
     Completed,
+    DestinationChosen,
     Event,
     EventStream,
     GroupChanged,
@@ -41,28 +28,26 @@ from bgdl_jupyter.events import (
 )
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.admission import Admission
-from bgdl_jupyter.model.orders import AttentionNeeded, choose_destination, limiter_key, make_request, order_of
+from bgdl_jupyter.model.held import HeldWatch
 from bgdl_jupyter.model.persistence import StateJournal, columns_of, status_columns_of
 from bgdl_jupyter.model.registry import Registry
-from bgdl_jupyter.secret import redact
+from bgdl_jupyter.model.shared_limits import SharedLimits, SharesLimits
+from bgdl_jupyter.model.transfers import Transfers
 from bgdl_jupyter.status import Step, TransferActivity, advance
-from bgdl_jupyter.storage.leftovers import discard_leftovers
-from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from uuid import UUID
 
     from bgdl_jupyter.engine.loop import Place
     from bgdl_jupyter.model.group import BackgroundTransferGroup
     from bgdl_jupyter.model.operation import DownloadOperation
+    from bgdl_jupyter.status import BackgroundTransferStatus
     from bgdl_jupyter.storage.state_file import StateFile
     from bgdl_jupyter.storage.vault import Vault
 
 log = logging.getLogger(__name__)
-
-_LOOK_AT_DISK_EVERY: Final = 5.0
 
 
 class Runner:
@@ -82,14 +67,12 @@ class Runner:
         self.journal = StateJournal(state, self.registry.find)
         self.facilities = Facilities(place, self.journal)
         self.facilities.preload()
-        self.admission = Admission(place.loop, self.registry, self.facilities.hosts, self._begin)
-        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self.transfers = Transfers(self)
+        self.admission = Admission(place.loop, self.registry, self.facilities.hosts, self.transfers.begin)
+        self.limits = SharedLimits(self.admission, self.facilities)
         self.ssl_contexts: dict[UUID, ssl.SSLContext] = {}
-        self._limiters: dict[tuple[str, str], RateLimiter] = {}
-        self._downloaders: weakref.WeakSet[SharesLimits] = weakref.WeakSet()
-        self._shared: dict[str, Any] = {}
+        self.held = HeldWatch(self)
         self._restored: set[str] = set()
-        self._is_stopping = False
 
     # ------------------------------------------------------------------------------------------------ from any thread
 
@@ -139,15 +122,17 @@ class Runner:
         self.events.publish(event)
         if operation is None:
             return
+        if isinstance(event, Completed | DestinationChosen):
+            self.registry.note_path(operation)
         if isinstance(event, Completed):
-            self._change_status(operation, Step.COMPLETE, is_recorded=True)
+            self.change_status(operation, Step.COMPLETE, is_recorded=True)
         elif isinstance(event, StatusChanged):
             operation.look_again()
             group = self.group_of(operation)
             if group is not None:
                 group.count_change(event.old, event.new)
 
-    def _change_status(
+    def change_status(
         self,
         operation: DownloadOperation,
         step: Step,
@@ -156,6 +141,7 @@ class Runner:
         error: BackgroundTransferError | None = None,
         is_recorded: bool = False,
     ) -> None:
+        """Take a step of the table, tell it and record it; raises `InvalidTransferState` where it is refused."""
         old = operation.status
         new = advance(old, step, can_pause=operation.can_pause, name=display.title(operation))
         fact = StatusChanged(operation_id=operation.guid, old=old, new=new, reason=reason, error=error)
@@ -170,173 +156,58 @@ class Runner:
         self._write(operation, columns_of(operation))
 
     def _write(self, operation: DownloadOperation, columns: dict[str, Any]) -> None:
-        written = self.state.update(operation.guid, at_once=operation.status.is_final, **columns)
+        # With the epoch: what another kernel took over in the meantime is not ours to write.
+        epoch = operation.durable.epoch
+        written = self.state.update(operation.guid, epoch=epoch, at_once=operation.status.is_final, **columns)
         written.add_done_callback(_log_failure)
 
     # ----------------------------------------------------------------------------------------------------------- steps
 
     def _take_users_step(self, operation: DownloadOperation, step: Step) -> None:
-        if operation.holder is not None:
-            raise HeldByAnotherKernel(f"{display.title(operation)} is run by {operation.holder}.", operation=operation)
+        operation.check_not_held()
         if step is Step.CANCEL and operation.activity is TransferActivity.COMMITTING:
-            self._cancel_task(operation)  # waits for the rename; whichever came first decides
+            self.transfers.cancel(operation)  # waits for the rename; whichever came first decides
             return
-        was_canceled = not operation.status.is_failure and step is Step.RETRY
-        self._change_status(operation, step, reason=_REASONS.get(step, ""))
+        old = operation.status
+        if step is Step.CANCEL and old.is_final:
+            return
+        self.change_status(operation, step, reason=_REASONS.get(step, ""))
         operation.overrides_policy = step is Step.OVERRIDE
-        if was_canceled:
-            operation.forget_bytes()
+        if step is Step.RETRY:
+            operation.retried_from = old
         if operation.status.is_running:
-            self.enqueue(operation)
+            self.transfers.enqueue(operation)
         else:
-            self._withdraw(operation)
+            self._withdraw(operation, old)
 
-    def _withdraw(self, operation: DownloadOperation) -> None:
+    def _withdraw(self, operation: DownloadOperation, old: BackgroundTransferStatus) -> None:
         """Let an operation that is to stand still do so."""
         self.admission.withdraw(operation.guid)
-        if not self._cancel_task(operation) and operation.status.is_final:
-            self.place.spawn(self._clean_up(operation), name="clean up")
-
-    def _cancel_task(self, operation: DownloadOperation) -> bool:
-        task = self._tasks.get(operation.guid)
-        return task is not None and task.cancel()
+        if not self.transfers.cancel(operation) and operation.status.is_canceled and not old.is_idle:
+            self.transfers.clean_up(operation)
 
     def is_settled(self, operation: DownloadOperation) -> bool:
-        """Whether no transfer of the operation is under way: connections closed, bytes durable."""
-        return operation.guid not in self._tasks
+        """Whether nothing of the operation is under way: connections closed, bytes durable, leftovers removed."""
+        return operation.guid not in self.transfers
 
-    # ------------------------------------------------------------------------------------------------------- transfers
-
-    def enqueue(self, operation: DownloadOperation) -> None:
-        """Let a running operation wait for its turn; while its last transfer closes, that is done at its end."""
-        if operation.guid not in self._tasks:
-            self.admission.enqueue(operation)
-
-    def _begin(self, operation_id: UUID) -> None:
-        operation = self.registry.find(operation_id)
-        if operation is not None:
-            self._tasks[operation_id] = self.place.spawn(self._run(operation), name=f"transfer {operation_id}")
-
-    async def _step_aside(self, operation: DownloadOperation, until: float) -> None:
-        fact = ActivityChanged(operation_id=operation.guid, activity=TransferActivity.QUEUED)
-        await self.admission.step_aside(operation, until, lambda: self.publish(fact))
-
-    async def _run(self, operation: DownloadOperation) -> None:
-        try:
-            await self._transfer_of(operation).run()
-        except LeaseLost:
-            self._lose(operation)
-        except AttentionNeeded as need:
-            self._pause_for(operation, need.status, need.reason)
-        except DiskFull as error:
-            self._wait_for_disk(operation, error)
-        except TransferFailed as error:
-            self._fail(operation, error)
-        except asyncio.CancelledError:
-            if not operation.status.is_running or operation.activity is not TransferActivity.COMMITTING:
-                return  # paused or canceled: the status says so already
-            self._change_status(operation, Step.CANCEL)
-        except Exception as error:  # a fault of ours must end in a status that can be seen
-            log.exception("The transfer of %s broke", operation.guid)
-            self._fail(operation, TransferFailed(f"An internal error ended it: {type(error).__name__}."))
-        finally:
-            self._ended(operation)
-
-    def _transfer_of(self, operation: DownloadOperation) -> Transfer:
-        return Transfer(
-            order_of(operation),
-            operation.durable,
-            facilities=self.facilities,
-            limiter=self._limiter_of(operation),
-            make_request=lambda **which: make_request(self, operation, **which),
-            choose_destination=lambda resource: choose_destination(self, operation, resource),
-            park=lambda until, _: self._step_aside(operation, until),
-            leave=lambda: self.admission.leave(operation.guid),
-            publish=self.publish,
-            draw=random.random,
-        )
-
-    def _ended(self, operation: DownloadOperation) -> None:
-        self._tasks.pop(operation.guid, None)
-        self.admission.leave(operation.guid)
-        if operation.status.is_running and not self._is_stopping and operation.holder is None:
-            self.enqueue(operation)  # it was resumed while the old transfer was still closing
-        elif operation.status.is_final and not operation.status.is_success:
-            self.place.spawn(self._clean_up(operation), name="clean up")
+    def settled(self, operation: DownloadOperation) -> None:
+        """Let those look who wait until nothing of the operation is under way."""
         operation.look_again()
-
-    async def _clean_up(self, operation: DownloadOperation) -> None:
-        """Remove the partial file of what was canceled; what failed keeps it for a retry."""
-        if operation.status.is_failure or operation.status.is_success:
-            return
-        try:
-            durable = operation.durable
-            await self.facilities.run(discard_leftovers, operation.directory, operation.guid, durable.epoch)
-        except BackgroundTransferError as error:
-            log.warning("A partial file was left behind: %s", error)
-
-    def _fail(self, operation: DownloadOperation, error: TransferFailed) -> None:
-        listed = error.web_error_status in operation.recoverable_web_error_statuses
-        if listed and error.web_error_status is not WebErrorStatus.UNKNOWN:
-            self._pause_for(operation, error.web_error_status, str(error))
-            return
-        record = error_to_record(error)
-        record["message"] = redact(record["message"], operation.secrets.values())
-        clean = error_from_record(record)
-        self._change_status(operation, Step.FAIL, reason=str(clean), error=clean)
-
-    def _pause_for(self, operation: DownloadOperation, status: WebErrorStatus, reason: str) -> None:
-        operation.set_trait("current_web_error_status", status)
-        shown = redact(reason, operation.secrets.values())
-        self._change_status(operation, Step.MEET_RECOVERABLE_ERROR, reason=shown)
-
-    def _wait_for_disk(self, operation: DownloadOperation, error: DiskFull) -> None:
-        self._change_status(operation, Step.POLICY_DENIED, reason=f"The disk is almost full: {error.message}")
-        self.place.loop.call_later(_LOOK_AT_DISK_EVERY, self._go_on, operation)
-
-    def _go_on(self, operation: DownloadOperation) -> None:
-        """Let an operation go on by itself; if the cause is still there, it will say so again."""
-        if operation.status.waits_for_conditions and not self._is_stopping:
-            self._change_status(operation, Step.CAUSE_ENDED)
-            self.enqueue(operation)
-
-    def _lose(self, operation: DownloadOperation) -> None:
-        log.warning("Operation %s belongs to another kernel now", operation.guid)
-        self.registry.mark_held(operation, "another kernel")
-
-    def _limiter_of(self, operation: DownloadOperation) -> CombinedLimiter:
-        if operation.is_unconstrained:
-            return CombinedLimiter()
-        key = limiter_key(operation)
         group = self.group_of(operation)
-        limiter = self._limiters.setdefault(key, RateLimiter(group.max_rate if group else None))
-        return CombinedLimiter(self.facilities.limiter, limiter)
+        if group is not None:
+            group.look_again()
 
     # -------------------------------------------------------------------------------------------------- what may change
 
     def join(self, downloader: SharesLimits, values: dict[str, Any]) -> None:
         """Let a downloader read and set the limits of the one engine; ``values`` are those that it sets."""
-        self.place.call(self._join, downloader, values)
-
-    def _join(self, downloader: SharesLimits, values: dict[str, Any]) -> None:
-        self._downloaders.add(downloader)
-        self._shared.update(values)
-        for each in tuple(self._downloaders):
-            each.take_shared(self._shared)
-        names = ("max_parallel", "max_parallel_per_host")
-        chosen = {name: self._shared[name] for name in names if name in self._shared}
-        self.admission.limits = replace(self.admission.limits, **chosen)
-        self.facilities.limiter.rate = self._shared.get("max_rate")
-        self.admission.look_soon()
+        self.place.call(self.limits.join, downloader, values)
 
     def group_changed(self, group: BackgroundTransferGroup) -> None:
         """Keep the group's new limits, and record them."""
-        limiter = self._limiters.get((group.application, group.name))
-        if limiter is not None:
-            limiter.rate = group.max_rate
+        self.limits.group_changed(group)
         self.registry.save_group(group)
         self.events.publish(GroupChanged(application=group.application, name=group.name))
-        self.admission.look_soon()
 
     def group_of(self, operation: DownloadOperation) -> BackgroundTransferGroup | None:
         """Return the group of an operation."""
@@ -375,7 +246,7 @@ class Runner:
             self.registry.add(operation)
             self.events.publish(OperationAdded(operation_id=operation.guid, was_restored=was_restored))
             if operation.status.is_running and operation.holder is None:
-                self.enqueue(operation)
+                self.transfers.enqueue(operation)
 
     def dismiss(self, operations: Iterable[DownloadOperation]) -> None:
         """Keep operations no longer."""
@@ -387,7 +258,7 @@ class Runner:
 
     def current(self, application: str | None, group: str | None) -> list[DownloadOperation]:
         """
-        Return what is not final, or final and not yet seen, in the order of creation; what is final counts as seen now.
+        Return what is not final, or final and not yet seen, in the order of creation.
 
         ``group`` is a name, empty for the operations in no group, None for all.
         """
@@ -409,26 +280,24 @@ class Runner:
         self._restored.add(application)
         return is_first
 
+    def has_restored(self, application: str) -> bool:
+        """Whether the operations of the application belong here."""
+        return application in self._restored
+
+    def came_back(self, operation: DownloadOperation, old: BackgroundTransferStatus) -> None:
+        """Tell that an operation is as its record says, after another kernel had it; it goes on if it is ours."""
+        new, reason, error = operation.status, operation.status_reason, operation.error
+        if old is not new:
+            fact = StatusChanged(operation_id=operation.guid, old=old, new=new, reason=reason, error=error)
+            self.publish(fact)
+        self.events.publish(OptionsChanged(operation_id=operation.guid, names=frozenset({"holder"})))
+        operation.look_again()
+        if operation.status.is_running and not operation.is_held:
+            self.transfers.enqueue(operation)
+
     def start_all(self, operations: Iterable[DownloadOperation]) -> None:
         """Start those that can be started."""
         self.take_all(operations, Step.START)
-
-    def step_quietly(self, operation: DownloadOperation, step: Step, reason: str) -> None:
-        """Take a step of an operation that nobody knows yet, and record it."""
-        new = advance(operation.status, step, can_pause=operation.can_pause)
-        operation.apply(StatusChanged(operation_id=operation.guid, old=operation.status, new=new, reason=reason))
-        self.save(operation)
-
-    def fail_interrupted(self, operation: DownloadOperation) -> None:
-        """End a request that must not be sent twice and was under way when its kernel died."""
-        error = TransferFailed(
-            f"The {operation.method} request was interrupted; the server may have carried it out.",
-            hint="Check at the server, then retry() sends it again.",
-        )
-        new = advance(operation.status, Step.FAIL)
-        fact = StatusChanged(operation_id=operation.guid, old=operation.status, new=new, reason=str(error), error=error)
-        operation.apply(fact)
-        self.save(operation)
 
     def forget(self, operation: DownloadOperation) -> None:
         """Drop the picture of an operation that somebody else held; its row is ours now."""
@@ -447,21 +316,10 @@ class Runner:
 
     async def stop(self) -> None:
         """End all transfers with their bytes durable; their operations go on in the next kernel."""
-        self._is_stopping = True
         self.admission.close()
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        self.held.end()
+        await self.transfers.stop()
         await self.facilities.aclose()
-
-
-class SharesLimits(Protocol):
-    """A downloader, as far as the limits of the engine concern it."""
-
-    def take_shared(self, values: Mapping[str, Any]) -> None:
-        """Read what was set."""
 
 
 _REASONS: Final = {Step.PAUSE: "paused by you"}

@@ -1,12 +1,11 @@
-"""The transfers that are under way, one task for each operation, and what becomes of an operation at a transfer's end."""
+"""The transfers that are under way, a task for each operation, and what becomes of an operation at its end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.engine.order import LeaseLost
 from bgdl_jupyter.engine.transfer import Transfer
@@ -21,6 +20,7 @@ from bgdl_jupyter.storage.records import RowConflict
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from uuid import UUID
 
     from bgdl_jupyter.model.operation import DownloadOperation
@@ -210,7 +210,7 @@ class Transfers:
     def _lose(self, operation: DownloadOperation) -> None:
         log.warning("Operation %s belongs to another kernel now", operation.guid)
         operation.hold("another kernel")
-        self._runner.watch_held()
+        self._runner.held.begin()
 
     async def _tidy(self, operation: DownloadOperation) -> None:
         """Remove the partial file of what was canceled; what failed keeps its bytes for a retry."""
