@@ -57,8 +57,10 @@ class PartialFileSink:
 
     Parameters
     ----------
+    skipped:
+        How many bytes at first are there already, and dropped.
     expected:
-        What the file holds from ``position`` on, as far as it is to be compared; these bytes are not written again.
+        What the file holds behind these, as far as it is to be compared; these bytes are not written again either.
     stop:
         Where the body is to end for us, None for wherever it ends; may be lowered while it arrives.
     wrote:
@@ -72,6 +74,7 @@ class PartialFileSink:
         file: PartialFile,
         *,
         position: int,
+        skipped: int,
         stop: int | None,
         expected: bytes,
         writer: Writer,
@@ -91,7 +94,8 @@ class PartialFileSink:
         self._pressure = pressure
         self._buffer: memoryview | None = None
         self._filled = 0
-        self._offset = position + len(expected)
+        self._offset = position + skipped + len(expected)
+        self._skip = skipped
         self._loop = asyncio.get_running_loop()
         self._unwritten = 0
         self._idle: asyncio.Future[None] | None = None
@@ -108,6 +112,8 @@ class PartialFileSink:
 
     def get_buffer(self) -> memoryview:
         """Return room for the next bytes."""
+        if self._skip:
+            return memoryview(bytearray(min(self._skip, _SLACK)))
         if self._overlapped < len(self._expected):
             return memoryview(self._overlap)[self._overlapped :]
         if self._buffer is None:
@@ -117,6 +123,9 @@ class PartialFileSink:
     def received(self, count: int) -> Awaitable[None] | None:
         """Take bytes that were put into the room."""
         self.received_bytes += count
+        if self._skip:
+            self._skip -= count
+            return self._limiter.take(count)
         if self._overlapped < len(self._expected):
             self._overlapped += count
             if self._overlapped == len(self._expected) and self._overlap != self._expected:

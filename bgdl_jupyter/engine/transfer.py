@@ -157,7 +157,7 @@ class Transfer:
             error,
             failures_without_progress=failures,
             policy=options.retry,
-            is_repeatable=options.is_repeatable or not error.body_was_sent,
+            is_repeatable=options.is_repeatable,
             draw=self._draw,
         )
         if isinstance(decision, GiveUp):

@@ -42,6 +42,7 @@ class Admission:
         self._readmissions: dict[UUID, asyncio.Future[None]] = {}
         self._is_due = False
         self._is_open = True
+        self._release: asyncio.TimerHandle | None = None
         self.limits = Limits()
 
     def close(self) -> None:
@@ -82,8 +83,11 @@ class Admission:
         for operation_id in admit(self._queue.lanes, running, limits, held_hosts=held):
             self._let_in(operation_id)
         release = self._hosts.next_release()
+        if self._release is not None:
+            self._release.cancel()
+            self._release = None
         if release is not None and len(self._queue):
-            self._loop.call_later(max(0.0, release - now), self.look_soon)
+            self._release = self._loop.call_later(max(0.0, release - now), self.look_soon)
 
     def _let_in(self, operation_id: UUID) -> None:
         candidate = self._queue.remove(operation_id)
