@@ -114,8 +114,8 @@ class Leases:
     ) -> list[Acquired]:
         me = self._me.kernel_id
         rows, unreadable = select(connection, condition, (me, *parameters), columns=TAKEN)
-        for key, reason in unreadable:
-            set_row_aside(connection, key, reason, now)
+        for number, reason in unreadable:
+            set_row_aside(connection, number, reason, now)
         connection.execute(
             f"UPDATE operations SET owner = ?, epoch = epoch + 1 WHERE {condition}",  # noqa: S608 (our own conditions)
             (me, *parameters),
@@ -172,7 +172,7 @@ class Leases:
         return [owner for owner in others if self._life_of(connection, owner, now) is not Life.DEAD]
 
     def _life_of(self, connection: sqlite3.Connection, kernel_id: str | None, now: float) -> Life:
-        if kernel_id is None:
+        if not isinstance(kernel_id, str):  # nobody, or what a damaged file says
             return Life.DEAD
         return self._coroner.judge(kernel_id, self._kernel(connection, kernel_id), now)
 

@@ -182,23 +182,23 @@ def select(
     *,
     limit: int | None = None,
     columns: str = _NAMES,
-) -> tuple[list[OperationRow], list[tuple[bytes, str]]]:
+) -> tuple[list[OperationRow], list[tuple[int, str]]]:
     """
-    Return the operations that meet a condition, in their order, and the unreadable ones as key and reason.
+    Return the operations that meet a condition, in their order, and the unreadable ones as row number and reason.
 
     The caller sets the latter aside where it may write. ``columns`` may compute others than the stored values.
     """
     rows: list[OperationRow] = []
-    unreadable: list[tuple[bytes, str]] = []
+    unreadable: list[tuple[int, str]] = []
     limited = "" if limit is None else f" LIMIT {int(limit)}"
     for values in connection.execute(
-        f"SELECT {columns} FROM operations WHERE {condition} ORDER BY position, operation_id{limited}",  # noqa: S608 (above)
+        f"SELECT {columns}, rowid FROM operations WHERE {condition} ORDER BY position, operation_id{limited}",  # noqa: S608 (above)
         parameters,
     ):
         try:
-            rows.append(loaded_row(values))
+            rows.append(loaded_row(values[:-1]))
         except UnreadableRow as error:
-            unreadable.append((values[0], str(error)))
+            unreadable.append((values[-1], str(error)))
     return rows, unreadable
 
 
@@ -232,12 +232,12 @@ def by_ids(operation_ids: Iterable[UUID]) -> Iterator[tuple[str, list[Any]]]:
         yield f"operation_id IN ({', '.join('?' * len(some))})", list(some)
 
 
-def set_row_aside(connection: sqlite3.Connection, key: object, reason: str, now: float) -> None:
+def set_row_aside(connection: sqlite3.Connection, number: int, reason: str, now: float) -> None:
     """Move a row that cannot be read out of the way, as text."""
-    row = connection.execute(f"{_SELECT} WHERE operation_id IS ?", (key,)).fetchone()
+    row = connection.execute(f"{_SELECT} WHERE rowid = ?", (number,)).fetchone()
     content = repr(dict(zip(COLUMNS, row, strict=True))) if row else ""
     connection.execute("INSERT INTO quarantine VALUES ('operations', ?, ?, ?)", (reason, now, content))
-    connection.execute("DELETE FROM operations WHERE operation_id IS ?", (key,))
+    connection.execute("DELETE FROM operations WHERE rowid = ?", (number,))
 
 
 def delete(connection: sqlite3.Connection, operation_ids: Iterable[UUID]) -> int:

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 def applications(connection: sqlite3.Connection, leases: Leases, now: float) -> list[ApplicationSummary]:
     """Return a summary of each application, by name."""
     counts = {
-        loaded_text(application): (total, live)
+        _name(application): (total, live)
         for application, total, live in connection.execute(
             "SELECT application, count(*), sum(NOT is_final) FROM operations GROUP BY application"
         )
     }
     seen = {
-        loaded_text(application): last
+        _name(application): last
         for application, last in connection.execute("SELECT application, last_seen_at FROM applications")
     }
     held = _bytes_held(connection)
@@ -50,6 +50,13 @@ def applications(connection: sqlite3.Connection, leases: Leases, now: float) -> 
         )
         for name in sorted(counts.keys() | seen.keys())
     ]
+
+
+def _name(application: object) -> str:
+    try:
+        return loaded_text(application)
+    except UnreadableRow:
+        return "(unreadable)"
 
 
 def _bytes_held(connection: sqlite3.Connection) -> defaultdict[str, int]:

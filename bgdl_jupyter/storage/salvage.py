@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.storage.private_files import PRIVATE_FILE
-from bgdl_jupyter.storage.schema import RECORD_TABLES
+from bgdl_jupyter.storage.schema import RECORD_TABLES, lenient_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +90,11 @@ def _one_at_a_time(path: Path) -> Iterator[None]:
 
 def carry_over(damaged: Path, target: sqlite3.Connection) -> int:
     """Copy what can be read of a damaged file into an empty one; return how many operations that are."""
-    source = sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
+    # Without a log there is nobody to agree with, and SQLite need not put anything beside the file.
+    has_log = damaged.with_name(f"{damaged.name}-wal").exists()
+    uri = f"{damaged.absolute().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
+    source = sqlite3.connect(uri, uri=True, timeout=1.0)
+    source.text_factory = lenient_text
     try:
         count = copy_tables(source, target)
         with contextlib.suppress(sqlite3.Error):

@@ -170,8 +170,17 @@ def _version_of(path: Path, timeout: float) -> int:
 def _connect(path: Path, timeout: float, *, is_read_only: bool = False) -> sqlite3.Connection:
     target = f"{path.absolute().as_uri()}?mode={'ro' if is_read_only else 'rw'}"
     connection = sqlite3.connect(target, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
+    connection.text_factory = lenient_text
     connection.execute("PRAGMA trusted_schema = OFF")  # nothing in the file may call a function
     return connection
+
+
+def lenient_text(raw: bytes) -> str | bytes:
+    """Return a text, or its bytes where they are none: one flipped bit must not hide all other rows."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
 
 
 def _set_journal(connection: sqlite3.Connection, path: Path, timeout: float) -> bool:
@@ -207,11 +216,12 @@ def migrate(connection: sqlite3.Connection) -> None:
         for script in MIGRATIONS[version:]:
             for statement in script.split(";"):
                 connection.execute(statement)
+        if version == 0:
+            key = secrets.token_bytes(_KEY_BYTES)
+            connection.execute("INSERT INTO meta VALUES ('identity_key', ?), ('revision', 0)", (key,))
         if version < VERSION:
             connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        key = secrets.token_bytes(_KEY_BYTES)
-        connection.execute("INSERT OR IGNORE INTO meta VALUES ('identity_key', ?), ('revision', 0)", (key,))
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -235,11 +245,12 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     try:
         found = tuple(row[1] for row in connection.execute("PRAGMA table_info(operations)"))
         key = identity_key(connection)
+        revision = connection.execute("SELECT value FROM meta WHERE name = 'revision'").fetchone()
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:  # no such table
             raise Damaged(str(error)) from error
         raise
-    if found != COLUMNS or len(key) != _KEY_BYTES:
+    if found != COLUMNS or len(key) != _KEY_BYTES or revision is None or type(revision[0]) is not int:
         raise Damaged("the tables have another shape")
     if path.stat().st_size <= _CHECKED_WHOLE:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()

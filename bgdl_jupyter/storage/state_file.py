@@ -67,9 +67,11 @@ class StateFile(ApplicationRecords):
 
     def __init__(self, store: Store, *, flush_interval: float = FLUSH_INTERVAL) -> None:
         self._store = store
-        self._position = queries.last_position(store.connection)
-        self._position_lock = threading.Lock()
         self._commits = CommitThread(store, flush_interval=flush_interval)
+        self._position_lock = threading.Lock()
+        self._position = 0
+        if not store.is_read_only:
+            self._position = self._commits.submit(queries.last_position, is_read=True).result()
 
     @classmethod
     def open(
@@ -252,10 +254,10 @@ class StateFile(ApplicationRecords):
             self._set_aside(unreadable)
         return rows
 
-    def _set_aside(self, unreadable: list[tuple[Any, str]]) -> None:
+    def _set_aside(self, unreadable: list[tuple[int, str]]) -> None:
         def move(connection: sqlite3.Connection) -> None:
-            for key, reason in unreadable:
-                queries.set_row_aside(connection, key, reason, self._store.now())
+            for number, reason in unreadable:
+                queries.set_row_aside(connection, number, reason, self._store.now())
 
         self._store.note_unreadable(len(unreadable))
         self._commits.submit(move)
