@@ -61,6 +61,26 @@ def is_private_name(host: str) -> bool:
         return ":" in host and is_private_address(host)
 
 
+class Answered(AbstractResolver):
+    """Makes an error of an answer without an address, which aiohttp would not survive."""
+
+    def __init__(self, resolver: AbstractResolver) -> None:
+        self._resolver = resolver
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return at least one address of a host, or raise ``OSError``."""
+        found = await self._resolver.resolve(host, port, family)
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
+        return found
+
+    async def close(self) -> None:
+        """Close the resolver."""
+        await self._resolver.close()
+
+
 class Resolver(AbstractResolver):
     """
     Looks names up on threads of its own, a bounded number at a time.
@@ -83,10 +103,7 @@ class Resolver(AbstractResolver):
             There are none, or nobody could be asked.
         """
         async with self._slots:
-            found = await _in_thread(lambda: _look_up(host, port, family))
-        if not found:
-            raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
-        return found
+            return await _in_thread(lambda: _look_up(host, port, family))
 
     async def close(self) -> None:
         """Nothing is held."""

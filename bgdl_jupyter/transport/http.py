@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from bgdl_jupyter.errors import NetworkFailed, ProtocolViolation, RedirectRefused, TransferFailed
-from bgdl_jupyter.transport.addresses import Resolver, is_private_address, is_private_name
+from bgdl_jupyter.transport.addresses import Answered, Resolver, is_private_address, is_private_name
 from bgdl_jupyter.transport.authentication import Authenticator
 from bgdl_jupyter.transport.http_attempt import Attempt, current_attempt
 from bgdl_jupyter.transport.http_connector import private_redirect
@@ -99,7 +99,7 @@ class HttpTransport:
         self._environment = environment or EnvironmentProxies()
         self._is_private = is_private
         self._authenticator = Authenticator()
-        self._lanes = Lanes(resolver=resolver or Resolver(), is_private=is_private, user_agent=_user_agent())
+        self._lanes = Lanes(resolver=Answered(resolver or Resolver()), is_private=is_private, user_agent=_user_agent())
 
     @property
     def schemes(self) -> frozenset[str]:

@@ -124,7 +124,7 @@ def _handshake_failed(error: ssl.SSLError, origin: Origin) -> TransferFailed:
             f"{origin} closed the connection during the TLS handshake.",
             web_error_status=WebErrorStatus.CONNECTION_ABORTED,
         )
-    reason = (error.reason or "unknown reason").replace("_", " ").lower()
+    reason = (getattr(error, "reason", None) or "unknown reason").replace("_", " ").lower()
     return ProtocolViolation(
         f"No TLS connection to {origin}: {reason}.",
         hint="Check the scheme and the port: the server may speak plain http there.",

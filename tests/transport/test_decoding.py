@@ -86,9 +86,9 @@ def test_codings_that_nobody_asked_for_and_we_do_not_know_fail(codings):
 
 
 def test_a_bomb_is_not_unpacked():
-    """A megabyte that becomes a gigabyte stops at the grace, not at the gigabyte."""
+    """Past the grace it stops, long before its end."""
     deflater = zlib.compressobj(9, wbits=31)
-    bomb = b"".join(deflater.compress(bytes(1 << 20)) for _ in range(256)) + deflater.flush()
+    bomb = b"".join(deflater.compress(bytes(1 << 20)) for _ in range(80)) + deflater.flush()
     taken: list[int] = []
     with pytest.raises(DecodingFailed, match="too long"):
         taken.extend(len(piece) for piece in Decoder(("gzip",)).feed(bomb))
