@@ -60,10 +60,23 @@ class HostControl:
         How many at first.
     ceiling:
         How many at most; may be set at any time.
+    shortest_round:
+        Seconds that a measurement takes at least: longer where a server sends in bursts.
+    share_of_growth:
+        What share of the growth in connections the rate must have grown by to keep them.
     """
 
-    def __init__(self, *, start: int = 4, ceiling: int = 16) -> None:
+    def __init__(
+        self,
+        *,
+        start: int = 4,
+        ceiling: int = 16,
+        shortest_round: float = _SHORTEST_ROUND,
+        share_of_growth: float = _SHARE_OF_GROWTH,
+    ) -> None:
         self.ceiling = ceiling
+        self._shortest_round = shortest_round
+        self._share_of_growth = share_of_growth
         self._allowed = start
         self._now = -math.inf
         self._round: tuple[float, int] | None = None  # when it began, and the bytes until then
@@ -118,7 +131,7 @@ class HostControl:
             return
         began, bytes_before = self._round
         elapsed, received = now - began, bytes_total - bytes_before
-        is_telling = elapsed >= _SHORTEST_ROUND and received >= _TELLING_BYTES * active
+        is_telling = elapsed >= self._shortest_round and received >= _TELLING_BYTES * active
         if is_telling or elapsed >= _LONGEST_ROUND:
             self._end_round(received / elapsed)
             self._begin_round(now, bytes_total)
@@ -137,7 +150,7 @@ class HostControl:
         self._cut(0.5 if self._trial is None else self._trial.allowed / self.allowed)
 
     def _begin_round(self, now: float, bytes_total: int) -> None:
-        if self._round is None or now - self._round[0] >= _SHORTEST_ROUND:
+        if self._round is None or now - self._round[0] >= self._shortest_round:
             self._was_cut = False
         self._round = (now, bytes_total)
 
@@ -153,7 +166,7 @@ class HostControl:
         """Keep the growth if it helped, else take it back."""
         self._trial = None
         growth = self.allowed / trial.allowed - 1
-        if rate >= trial.rate * (1 + max(_LEAST_GAIN, _SHARE_OF_GROWTH * growth)):
+        if rate >= trial.rate * (1 + max(_LEAST_GAIN, self._share_of_growth * growth)):
             self._pause = _PAUSE_BETWEEN_TRIALS
             return
         self._allowed = trial.allowed

@@ -104,6 +104,7 @@ class Delivery:
         self._options = options
         self._sink: PartialFileSink | None = None
         self._stall: StallWatch | None = None
+        self._begun_at = 0.0
         self._stalled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, *, position: int, gap: ByteRange, wrote: Callable[[int, int], None]) -> Delivered:
@@ -136,7 +137,7 @@ class Delivery:
             wrote=wrote,
             pressure=self._holding.pressure,
         )
-        now = asyncio.get_running_loop().time()
+        now = self._begun_at = asyncio.get_running_loop().time()
         self._stall = StallWatch(now, window=self._options.stall_timeout, least=self._options.stall_bytes)
         return await self._receive(self._sink)
 
@@ -187,6 +188,44 @@ class Delivery:
     def _stall_error(self) -> TransferFailed:
         options = self._options
         return TransferTimeout(f"Less than {options.stall_bytes:,} bytes came in {options.stall_timeout:g} s.")
+
+    @property
+    def connections(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the body is on its way into the file."""
+        return self._sink is not None
+
+    @property
+    def position(self) -> int:
+        """Where the next byte belongs."""
+        return self._sink.position if self._sink is not None else 0
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second since the body began."""
+        if self._sink is None:
+            return 0.0
+        elapsed = asyncio.get_running_loop().time() - self._begun_at
+        return self._sink.received_bytes / elapsed if elapsed > 0 else 0.0
+
+    @property
+    def stop(self) -> int | None:
+        """Where the body is to end for us; may be brought nearer, when another connection takes the rest."""
+        return self._sink.stop if self._sink is not None else None
+
+    @stop.setter
+    def stop(self, stop: int) -> None:
+        if self._sink is not None:
+            self._sink.stop = stop
+
+    def stop_now(self) -> None:
+        """Take no more of the body."""
+        if self._sink is not None and not self._sink.reached_stop.done():
+            self._sink.reached_stop.set_result(None)
 
     def tick(self, now: float, *, flushes: bool) -> None:
         """Look for a stall; hand on what waits in a buffer for more."""

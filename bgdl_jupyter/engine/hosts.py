@@ -1,13 +1,38 @@
-"""Hosts that asked to be left alone for a while."""
+"""What concerns a host as a whole: how many connections it has, and until when it asked to be left alone."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 
 class Hosts:
-    """Until when (monotonic) which host is not to be asked."""
+    """
+    The hosts that transfers talk to.
+
+    Attributes
+    ----------
+    max_connections:
+        How many connections one host may have, files and parts of files together.
+    """
 
     def __init__(self) -> None:
+        self.max_connections = 16
+        self._connections: Counter[str] = Counter()
         self._until: dict[str, float] = {}
+
+    def opened(self, host: str) -> None:
+        """Count a connection."""
+        self._connections[host] += 1
+
+    def closed(self, host: str) -> None:
+        """Count one less."""
+        self._connections[host] -= 1
+        if not self._connections[host]:
+            del self._connections[host]
+
+    def has_room(self, host: str) -> bool:
+        """Whether the host may have one connection more."""
+        return self._connections[host] < self.max_connections
 
     def hold(self, host: str, until: float) -> None:
         """Do not ask this host before ``until``; the later of two times holds."""

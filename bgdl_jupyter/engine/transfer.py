@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.commit import Finished
-from bgdl_jupyter.engine.delivery import Delivery, check_acceptable
+from bgdl_jupyter.engine.connections import Crew, may_split
+from bgdl_jupyter.engine.delivery import Delivered, Delivery, check_acceptable
 from bgdl_jupyter.engine.holding import Holding
 from bgdl_jupyter.engine.progress import RateMeter
 from bgdl_jupyter.engine.retry import GiveUp, decide_retry
@@ -30,7 +32,7 @@ from bgdl_jupyter.uris import origin_of
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from bgdl_jupyter.engine.facilities import Facilities
@@ -98,7 +100,7 @@ class Transfer:
         self._told = -1
         self._told_ranges = EMPTY
         self._ticks = 0
-        self._delivery: Delivery | None = None
+        self._delivery: Crew | Delivery | None = None
         self._small_body: memoryview | None = None
         self._framing = Framing.LENGTH
         self._destination = order.destination
@@ -229,19 +231,53 @@ class Transfer:
         elif self._holding.length is None and answer.content_range and answer.content_range.total is not None:
             self._learn_length(answer.content_range.total)
         self._tell(TransferActivity.DOWNLOADING)
-        self._delivery = Delivery(
-            exchange, self._holding, facilities=self._facilities, limiter=self._limiter, options=self._order.options
-        )
-        try:
-            ended = await self._delivery.run(position=decision.position, gap=gap, wrote=self._wrote)
-        finally:
-            self._delivery = None
+        ended = await self._deliver(exchange, decision.position, gap)
         self._framing = ended.framing
         if ended.small_body is not None:
             self._small_body = ended.small_body
             self._meter.count(len(ended.small_body))
         if self._holding.length is None and not ended.was_cut:
             self._learn_length(ended.position)
+
+    async def _deliver(self, exchange: Exchange, position: int, gap: ByteRange) -> Delivered:
+        """Receive the body, over several connections where that may help; every connection counts for its host."""
+        holding, facilities, options = self._holding, self._facilities, self._order.options
+        first = Delivery(exchange, holding, facilities=facilities, limiter=self._limiter, options=options)
+        resource = holding.resource
+        missing = (holding.length or 0) - holding.written.total
+        if resource is None or options.max_connections == 1 or not may_split(resource, missing):
+            return await self._watch_alone(first, position, gap)
+        self._delivery = crew = Crew(
+            holding,
+            host=self._host,
+            facilities=facilities,
+            limiter=self._limiter,
+            options=options,
+            open_part=self._open_part,
+            wrote=self._wrote,
+        )
+        try:
+            return await crew.run(first, position=position, gap=gap)
+        finally:
+            self._delivery = None
+
+    async def _watch_alone(self, delivery: Delivery, position: int, gap: ByteRange) -> Delivered:
+        self._delivery = delivery
+        self._facilities.hosts.opened(self._host)
+        try:
+            return await delivery.run(position=position, gap=gap, wrote=self._wrote)
+        finally:
+            self._facilities.hosts.closed(self._host)
+            self._delivery = None
+
+    @asynccontextmanager
+    async def _open_part(self, part: ByteRange) -> AsyncIterator[Exchange]:
+        """Open an exchange for a part, under the validator that the bytes have."""
+        resource = self._holding.resource
+        validator = resource.validator if resource is not None else None
+        request = await self._make_request(start=part.start, stop=part.stop, condition=validator)
+        async with (await self._transport_of(request)).open(request) as exchange:
+            yield exchange
 
     async def _accept(self, resource: Resource) -> None:
         """Take a first answer, or refuse it before a byte of it is written."""
@@ -342,7 +378,7 @@ class Transfer:
                 total_bytes=self._holding.length,
                 rate=rate,
                 finished=written,
-                connections=1 if self._delivery else 0,
+                connections=self._delivery.connections if self._delivery else 0,
             )
         )
 

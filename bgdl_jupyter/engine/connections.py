@@ -1,0 +1,255 @@
+"""
+Several connections for one file, as long as more of them make it faster.
+
+The first exchange brings the file from where it began; a further connection takes the tail of whoever would be the
+last to end. Every part is asked for under the same strong validator, so that no two versions meet in one file. What a
+connection leaves behind, for whatever reason, is a gap that another one or the next attempt takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from bgdl_jupyter.engine.concurrency import HostControl, Trouble
+from bgdl_jupyter.engine.delivery import Delivered, Delivery
+from bgdl_jupyter.engine.segments import ActiveSegment, plan, split_tail, unclaimed
+from bgdl_jupyter.engine.sink import OverlapMismatch
+from bgdl_jupyter.errors import HttpStatusError, StorageFailed, TransferFailed, TransferTimeout
+from bgdl_jupyter.ranges import ByteRange
+from bgdl_jupyter.resource import ValidatorKind, Verdict, decide
+from bgdl_jupyter.transport.base import Framing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from contextlib import AbstractAsyncContextManager
+
+    from bgdl_jupyter.engine.facilities import Facilities
+    from bgdl_jupyter.engine.holding import Holding
+    from bgdl_jupyter.engine.order import Options
+    from bgdl_jupyter.engine.rate_limit import CombinedLimiter
+    from bgdl_jupyter.resource import Resource
+    from bgdl_jupyter.transport.base import Exchange
+
+log = logging.getLogger(__name__)
+
+#: No connection is opened for less.
+SMALLEST_PART: Final = 4 * 1024 * 1024
+# What ends sooner than this is not worth another connection.
+_WORTH_A_CONNECTION: Final = 1.0
+_LOOK_EVERY: Final = 0.05
+# Servers that cap a connection send in bursts of a tenth of a second; and a line that is full gives a newcomer only
+# what it takes from the others, which noise must not make look like a gain.
+_ROUND: Final = 0.25
+_SHARE_OF_GROWTH: Final = 0.4
+
+
+def may_split(resource: Resource, missing: int) -> bool:
+    """Whether several connections may bring parts: ranges and a strong validator are proven, and much is left."""
+    validator = resource.validator
+    return (
+        resource.length is not None
+        and resource.accepts_ranges is True
+        and resource.content_encoding is None
+        and validator is not None
+        and validator.kind is not ValidatorKind.MODIFICATION_TIME
+        and missing >= 2 * SMALLEST_PART
+    )
+
+
+class Crew:
+    """
+    The connections of one transfer.
+
+    Parameters
+    ----------
+    open_part:
+        Opens an exchange for a range, under the validator that we have.
+    wrote:
+        Called with the bounds of bytes that are in the file.
+    """
+
+    def __init__(
+        self,
+        holding: Holding,
+        *,
+        host: str,
+        facilities: Facilities,
+        limiter: CombinedLimiter,
+        options: Options,
+        open_part: Callable[[ByteRange], AbstractAsyncContextManager[Exchange]],
+        wrote: Callable[[int, int], None],
+    ) -> None:
+        self._holding = holding
+        self._host = host
+        self._facilities = facilities
+        self._limiter = limiter
+        self._options = options
+        self._open_part = open_part
+        self._wrote = wrote
+        self._control = HostControl(
+            start=1, ceiling=options.max_connections, shortest_round=_ROUND, share_of_growth=_SHARE_OF_GROWTH
+        )
+        self._deliveries: dict[asyncio.Task[Delivered], Delivery | None] = {}
+        self._parts: dict[asyncio.Task[Delivered], ByteRange] = {}
+        self._may_split = True
+        self._received = 0
+
+    @property
+    def connections(self) -> int:
+        """How many connections deliver or are being opened."""
+        return len(self._deliveries)
+
+    def tick(self, now: float, *, flushes: bool) -> None:
+        """Watch all deliveries for stalls."""
+        for delivery in self._deliveries.values():
+            if delivery is not None:
+                delivery.tick(now, flushes=flushes)
+
+    async def run(self, first: Delivery, *, position: int, gap: ByteRange) -> Delivered:
+        """
+        Receive what is missing, beginning with the exchange of ``first``.
+
+        Raises
+        ------
+        TransferFailed
+            The first connection failed, or a part belongs to another version; what had come is in the file.
+        """
+        length = self._holding.length or 0
+        main = self._add(first.run(position=position, gap=gap, wrote=self._count), first, ByteRange(gap.start, length))
+        outcome: Delivered | None = None
+        try:
+            while self._deliveries:
+                done, _ = await asyncio.wait(self._deliveries, timeout=_LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    ended = self._end(task, is_main=task is main)
+                    outcome = ended if task is main else outcome
+                if self._deliveries:
+                    self._adjust()
+        finally:
+            await self._stop_all()
+        return outcome or Delivered(position=length, framing=Framing.LENGTH, was_cut=True)
+
+    def _add(
+        self, work: Coroutine[object, None, Delivered], delivery: Delivery | None, part: ByteRange
+    ) -> asyncio.Task[Delivered]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._deliveries[task] = delivery
+        self._parts[task] = part
+        self._facilities.hosts.opened(self._host)
+        return task
+
+    def _end(self, task: asyncio.Task[Delivered], *, is_main: bool) -> Delivered | None:
+        self._deliveries.pop(task)
+        self._parts.pop(task)
+        self._facilities.hosts.closed(self._host)
+        error = task.exception()
+        if error is None:
+            return task.result()
+        if is_main or isinstance(error, OverlapMismatch | StorageFailed) or not isinstance(error, TransferFailed):
+            raise error
+        log.info("A further connection ended: %s", error)
+        self._control.error(_trouble_of(error))
+        return None
+
+    def _count(self, start: int, stop: int) -> None:
+        self._received += stop - start
+        self._wrote(start, stop)
+
+    def _adjust(self) -> None:
+        """Open a connection where one more helps, close one where fewer are allowed."""
+        now = asyncio.get_running_loop().time()
+        active = len(self._deliveries)
+        delivering = sum(1 for each in self._deliveries.values() if each is not None and each.rate > 0)
+        self._control.observe(now, self._received, active=delivering, is_throttled=self._limiter.is_waiting)
+        wanted = self._control.allowed
+        if active > wanted:
+            self._close_one()
+        for _ in range(wanted - active):
+            if not self._may_split or not self._facilities.hosts.has_room(self._host):
+                return
+            part = self._next_part()
+            if part is None:
+                return
+            self._add(self._fetch(part), None, part)
+
+    def _segments(self) -> dict[asyncio.Task[Delivered], ActiveSegment]:
+        length = self._holding.length or 0
+        segments = {}
+        for task, part in self._parts.items():
+            delivery = self._deliveries[task]
+            if delivery is None or not delivery.has_begun:
+                segments[task] = ActiveSegment(part.start, part.stop)
+            else:
+                segments[task] = ActiveSegment(delivery.position, delivery.stop or length, delivery.rate)
+        return segments
+
+    def _next_part(self) -> ByteRange | None:
+        """Return a gap that nobody fetches, or the tail of whoever would be the last; None when none is worth it."""
+        length = self._holding.length or 0
+        segments = self._segments()
+        gaps = [gap for gap in unclaimed(self._holding.written.missing(length), segments.values()) if gap.length]
+        if gaps:
+            return plan(gaps, connections=1, smallest=SMALLEST_PART)[0]
+        tasks = list(segments)
+        if max((each.seconds_left for each in segments.values()), default=0.0) < _WORTH_A_CONNECTION:
+            return None
+        split = split_tail(list(segments.values()), smallest=SMALLEST_PART)
+        if split is None:
+            return None
+        task = tasks[split.index]
+        delivery = self._deliveries[task]
+        if delivery is None or not delivery.has_begun:
+            return None
+        delivery.stop = split.taken.start
+        self._parts[task] = ByteRange(self._parts[task].start, split.taken.start)
+        return split.taken
+
+    def _close_one(self) -> None:
+        """End the connection that has most to do: what it leaves is taken by the others."""
+        segments = self._segments()
+        task = max(segments, key=lambda each: segments[each].remaining)
+        delivery = self._deliveries[task]
+        if delivery is not None and delivery.has_begun and len(self._deliveries) > 1:
+            delivery.stop_now()
+
+    async def _fetch(self, part: ByteRange) -> Delivered:
+        """Fetch one part over a connection of its own."""
+        async with self._open_part(part) as exchange:
+            asked = ByteRange(part.start, part.start)
+            decision = decide(self._holding.kept_from(part.start), asked, exchange.answer)
+            if decision.verdict is not Verdict.CONTINUE:
+                self._may_split = False
+                # If the version changed, the next attempt finds out, and begins again as a whole.
+                return Delivered(position=part.start, framing=Framing.LENGTH, was_cut=True)
+            delivery = Delivery(
+                exchange,
+                self._holding,
+                facilities=self._facilities,
+                limiter=self._limiter,
+                options=self._options,
+            )
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 (this is a task of ours)
+            self._deliveries[task] = delivery
+            stop = self._parts[task].stop
+            return await delivery.run(position=decision.position, gap=ByteRange(part.start, stop), wrote=self._count)
+
+    async def _stop_all(self) -> None:
+        for task in self._deliveries:
+            task.cancel()
+        if self._deliveries:
+            await asyncio.wait(self._deliveries)
+        for task in self._deliveries:
+            self._facilities.hosts.closed(self._host)
+            if not task.cancelled():
+                task.exception()  # taken, so that it is not reported as lost
+        self._deliveries.clear()
+        self._parts.clear()
+
+
+def _trouble_of(error: TransferFailed) -> Trouble:
+    if isinstance(error, HttpStatusError):
+        return Trouble.BUSY
+    return Trouble.TIMED_OUT if isinstance(error, TransferTimeout) else Trouble.REFUSED
