@@ -163,9 +163,14 @@ class KernelLink implements IDisposable {
     if (this._commId !== null && this._channel !== null) {
       return true;
     }
-    this._asking ??= this._ask().finally(() => {
-      this._asking = null;
-    });
+    if (this._asking === null) {
+      const asking = this._ask().finally(() => {
+        if (this._asking === asking) {
+          this._asking = null;
+        }
+      });
+      this._asking = asking;
+    }
     return this._asking;
   }
 
@@ -204,6 +209,8 @@ class KernelLink implements IDisposable {
 
   private _hangUp(): void {
     this._stopWaiting();
+    // An answer that comes over the old line says nothing of the next one.
+    this._asking = null;
     this._commId = null;
     this._channel?.event.disconnect(this._onEvent, this);
     this._channel?.dispose();

@@ -256,6 +256,15 @@ describe('a kernel that is not open in this page', () => {
     connections.dispose();
   });
 
+  it('is asked over the new line when a notebook shows it before it has answered', async () => {
+    const source = new FakeKernels([fakeKernel({ isOpenHere: false })]);
+    const connections = new Connections(source, new Downloads());
+    source.become([fakeKernel({ isOpenHere: true })]);
+    await settled();
+    assert.deepEqual(verbs(source.channel), ['subscribe shell']);
+    connections.dispose();
+  });
+
   it('is talked to over the page’s own connection once a notebook shows it', async () => {
     const source = new FakeKernels([fakeKernel({ isOpenHere: false })]);
     const downloads = new Downloads();
