@@ -48,11 +48,11 @@ class GroupBox:
         self._rows: list[OperationRow] = []
         self._by_id: dict[UUID, OperationRow] = {}
         self._buttons: dict[Verb, Button] = {}
-        self._text = HTML(value=self._html(), layout=look.head_text, style=look.text)
+        self._text = HTML(value=self._html(), layout=look.line, style=look.text)
         self._verbs = HBox(self._verb_buttons(), layout=look.buttons)
-        self._head = Box((self._text, self._verbs), layout=look.head)
         self._bar = FloatProgress(layout=look.bar, **self._bar_traits())
-        self._stripes = HTML(value=looks.stripes(), layout=look.line, style=look.text)
+        self._stripes = HTML(value=looks.stripes(), layout=look.stripes, style=look.text)
+        self._foot = Box(self._foot_children(), layout=look.foot)
         self._list = VBox((), layout=look.rows)
         self._more = HTML(value="", layout=look.line, style=look.text)
         self.widget: Any = VBox((), layout=look.box, model_id=model_id(*key, "box"))
@@ -67,6 +67,7 @@ class GroupBox:
         sent = update(self._text, value=self._html())
         sent += update(self._bar, **self._bar_traits())
         sent += update(self._verbs, children=self._verb_buttons())
+        sent += update(self._foot, children=self._foot_children())
         return sent + self._arrange() + update(self.widget, children=self._children())
 
     def show(self, operation_id: UUID, entry: Entry) -> None:
@@ -80,10 +81,10 @@ class GroupBox:
     def _html(self) -> str:
         tally = self._tally
         progress = tally.progress
-        columns = (words.group_amount(progress), words.rate(progress.rate), words.time_left(progress.eta))
+        figures = (words.group_amount(progress), words.rate(progress.rate), words.time_left(progress.eta))
         rates = tuple(tally.rates) if tally.is_live else ()
         counts, failures = words.group_counts(progress), words.failures(progress)
-        return looks.group_html(words.group_title(self.key[1]), counts, failures, columns, rates)
+        return looks.group_html(words.group_title(self.key[1]), counts, failures, figures, rates)
 
     def _bar_traits(self) -> dict[str, Any]:
         tally = self._tally
@@ -97,10 +98,13 @@ class GroupBox:
         }
 
     def _children(self) -> tuple[Widget, ...]:
-        tally = self._tally
-        bar = self._stripes if tally.share is None and tally.progress.running else self._bar
         more = (self._more,) if self._more.value else ()
-        return (self._head, bar, self._list, *more)
+        return (self._text, self._foot, self._list, *more)
+
+    def _foot_children(self) -> tuple[Widget, ...]:
+        tally = self._tally
+        is_indeterminate = tally.share is None and tally.progress.running
+        return (self._stripes if is_indeterminate else self._bar, self._verbs)
 
     def _arrange(self) -> int:
         """Give every row the operation that it is to show; returns how many messages that took."""
@@ -151,6 +155,6 @@ class GroupBox:
         for row in self._rows:
             self._views.ticker.forget(row)
             row.close()
-        parts = (self._text, self._verbs, self._head, self._bar, self._stripes, self._list, self._more, self.widget)
+        parts = (self._text, self._verbs, self._foot, self._bar, self._stripes, self._list, self._more, self.widget)
         for widget in (*parts, *self._buttons.values()):
             widget.close()

@@ -32,7 +32,7 @@ _LINE: Final = (
     f"font-variant-numeric:tabular-nums;color:{_TEXT}"
 )
 _ONE_LINE: Final = "overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
-_PLOT_WIDTH: Final = 60
+_PLOT_WIDTH: Final = 44
 _PLOT_HEIGHT: Final = 16
 _TWO: Final = 2
 
@@ -49,9 +49,8 @@ class Look:
             padding="8px 12px",
             overflow="hidden",
         )
-        self.head = Layout(display="flex", flex_flow="row wrap", align_items="center", overflow="hidden", width="auto")
-        self.head_text = Layout(flex="1 1 320px", min_width="0", margin="0", width="auto")
-        self.buttons = Layout(flex="0 0 auto", margin="0 0 0 8px", width="auto")
+        self.foot = Layout(display="flex", flex_flow="row wrap", align_items="center", overflow="hidden", width="auto")
+        self.buttons = Layout(flex="0 0 auto", margin="0 0 0 auto", width="auto")
         self.button = Layout(width="auto", height="24px", padding="0 8px", margin="0 2px")
         self.rows = Layout(width="auto", margin="4px 0 0 0", overflow="hidden")
         self.row = Layout(
@@ -67,7 +66,8 @@ class Look:
         self.row_bar = Layout(grid_area="bar", margin="0", width="auto", height="12px")
         self.row_first = Layout(grid_area="first", width="26px", height="26px", padding="0", margin="0 0 0 2px")
         self.row_second = Layout(grid_area="second", width="26px", height="26px", padding="0", margin="0 0 0 2px")
-        self.bar = Layout(width="auto", height="16px", margin="2px 0 0 0")
+        self.bar = Layout(flex="1 1 240px", min_width="0", width="auto", height="16px", margin="0")
+        self.stripes = Layout(flex="1 1 240px", min_width="0", width="auto", margin="0")
         self.line = Layout(width="auto", margin="0")
         self.note = Layout(
             display="grid",
@@ -89,25 +89,22 @@ def escape(text: str) -> str:
     return html.escape(text, quote=True)
 
 
-def row_html(name: str, words: str, columns: Sequence[str], *, is_bad: bool, is_indeterminate: bool) -> str:
-    """Return the text of a row: the file's name, and how far it is (three columns) or what it does (words)."""
-    head = (
-        f'<span title="{escape(name)}" style="flex:1 1 180px;min-width:0;{_ONE_LINE}"><bdi>{escape(name)}</bdi></span>'
-    )
-    color = _ERROR if is_bad else _MUTED
-    tail = f'<span style="flex:0 1 auto;min-width:0;overflow-wrap:anywhere;color:{color}">{escape(words)}</span>'
-    under = stripes() if is_indeterminate else ""
-    return f'<div style="{_LINE}">{head}{tail if words else ""}{_columns(columns)}</div>{under}'
+def row_html(name: str, amount: str, rest: Sequence[str], *, is_bad: bool) -> str:
+    """Return the text of a row: a file's name, how much is there, and its rate and time left or what it does."""
+    shown = escape(name)
+    head = f'<span title="{shown}" style="flex:1 1 180px;min-width:0;{_ONE_LINE}"><bdi>{shown}</bdi></span>'
+    return f'<div style="{_LINE}">{head}{_figures(amount, rest, _ERROR if is_bad else _MUTED)}</div>'
 
 
-def group_html(title: str, counts: str, failures: str, columns: Sequence[str], rates: Sequence[int]) -> str:
+def group_html(title: str, counts: str, failures: str, figures: Sequence[str], rates: Sequence[int]) -> str:
     """Return the text of a group: its name, how many are done, how many failed, how far, how fast, for how long."""
     name = escape(title)
     head = f'<span title="{name}" style="font-weight:600;min-width:0;{_ONE_LINE}"><bdi>{name}</bdi></span>'
     done = f'<span style="color:{_MUTED};white-space:nowrap">{escape(counts)}</span>'
     failed = f'<span style="color:{_ERROR};white-space:nowrap">{escape(failures)}</span>' if failures else ""
-    figures = f'<span style="display:flex;margin-left:auto;align-items:center">{_columns(columns)}{plot(rates)}</span>'
-    return f'<div style="{_LINE}">{head}{done}{failed}{figures}</div>'
+    numbers = _figures(figures[0], figures[1:], _MUTED)
+    right = f'<span style="display:flex;margin-left:auto;align-items:center">{numbers}{plot(rates)}</span>'
+    return f'<div style="{_LINE}">{head}{done}{failed}{right}</div>'
 
 
 def note_html(kind: str, title: str, body: str, *, while_away: bool) -> str:
@@ -137,31 +134,36 @@ def stripes() -> str:
 
 
 def plot(rates: Sequence[int]) -> str:
-    """Return the rates of the last minute as a small picture, nothing while there is nothing to compare."""
+    """Return the rates of the last minute as a small picture, and its empty place while there are none."""
+    frame = f"flex:none;width:{_PLOT_WIDTH}px;height:{_PLOT_HEIGHT}px;margin-left:12px"
     if len(rates) < _TWO or not any(rates):
-        return ""
+        return f'<span style="{frame}"></span>'
     top = max(rates)
     step = _PLOT_WIDTH / (len(rates) - 1)
-    points = " ".join(
-        f"{i * step:.1f},{_PLOT_HEIGHT - each * (_PLOT_HEIGHT - 1) / top:.1f}" for i, each in enumerate(rates)
-    )
+    heights = (_PLOT_HEIGHT - rate * (_PLOT_HEIGHT - 1) / top for rate in rates)
+    points = " ".join(f"{index * step:.1f},{height:.1f}" for index, height in enumerate(heights))
     return (
-        f'<svg width="{_PLOT_WIDTH}" height="{_PLOT_HEIGHT}" aria-hidden="true" style="flex:none;margin-left:12px;'
-        f'color:{_MUTED}"><polygon points="0,{_PLOT_HEIGHT} {points} {_PLOT_WIDTH},{_PLOT_HEIGHT}" fill="currentColor" '
+        f'<svg aria-hidden="true" style="{frame};color:{_MUTED}">'
+        f'<polygon points="0,{_PLOT_HEIGHT} {points} {_PLOT_WIDTH},{_PLOT_HEIGHT}" fill="currentColor" '
         f'fill-opacity="0.15"/><polyline points="{points}" fill="none" stroke="currentColor"/></svg>'
     )
 
 
-#: The least widths of amount, rate and time left, in characters.
-_WIDTHS: Final = (20, 11, 12)
+def _figures(amount: str, rest: Sequence[str], color: str) -> str:
+    """
+    Return an amount and what comes behind it, in columns that keep their places while the figures in them change.
 
-
-def _columns(texts: Sequence[str]) -> str:
-    """Return texts in columns that keep their places while the figures in them change."""
-    if not any(texts):
-        return ""
-    cells = (
-        f'<span style="min-width:{width}ch;text-align:right;white-space:nowrap">{escape(text)}</span>'
-        for text, width in zip(texts, _WIDTHS, strict=True)
+    Behind it come a rate and a time left, or a state in words; in a narrow cell they go to the next line.
+    """
+    first = _cell(amount, "20ch") if amount else ""
+    # Two columns are as wide as one with words, so that a row that begins to move stays as it is.
+    widths = ("11ch", "12ch") if len(rest) > 1 else ("23ch",)
+    others = "".join(_cell(text, width) for text, width in zip(rest, widths, strict=True))
+    return (
+        f'<span style="display:flex;flex-wrap:wrap;justify-content:flex-end;margin-left:auto;color:{color}">'
+        f'{first}<span style="display:flex;min-width:0">{others}</span></span>'
     )
-    return f'<span style="display:flex;flex-wrap:wrap;color:{_MUTED}">{"".join(cells)}</span>'
+
+
+def _cell(text: str, width: str) -> str:
+    return f'<span style="min-width:{width};text-align:right;overflow-wrap:anywhere">{escape(text)}</span>'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Final
 
 from ipywidgets import HTML, Box, Button, FloatProgress
@@ -42,9 +43,9 @@ class OperationRow:
         self.entry = entry
         self._runner = runner
         self._look = look
+        self._buttons: dict[Verb, Button] = {}
         self._text = HTML(value=self._html(), layout=look.row_text, style=look.text)
         self._bar = FloatProgress(layout=look.row_bar, **self._bar_traits())
-        self._buttons: dict[Verb, Button] = {}
         identity = {} if model_id is None else {"model_id": model_id}
         self.widget: Any = Box(self._children(), layout=look.row, **identity)
 
@@ -59,17 +60,21 @@ class OperationRow:
     def _is_indeterminate(self) -> bool:
         return self.entry.kind in _MOVING and self.entry.share is None
 
+    @functools.cached_property
+    def _stripes(self) -> HTML:
+        # A widget of its own: a text that is sent anew would begin its movement anew.
+        return HTML(value=looks.stripes(), layout=self._look.row_bar, style=self._look.text)
+
     def _html(self) -> str:
         entry = self.entry
         operation = entry.operation
-        columns = (words.amount(entry), words.rate(entry.rate), words.time_left(operation.eta))
-        state = "" if entry.rate and entry.kind in _MOVING else words.state(entry)
+        is_moving = entry.kind in _MOVING and entry.rate
+        figures = (words.rate(entry.rate), words.time_left(operation.eta))
         return looks.row_html(
             words.name(operation),
-            state,
-            (columns[0], "", "") if state else columns,
+            words.amount(entry),
+            figures if is_moving else (words.state(entry),),
             is_bad=entry.kind == "failed",
-            is_indeterminate=self._is_indeterminate,
         )
 
     def _bar_traits(self) -> dict[str, Any]:
@@ -89,10 +94,10 @@ class OperationRow:
     def _children(self) -> tuple[Widget, ...]:
         allowed = self.entry.allowed
         first = next((verb for verb in _FIRST if verb in allowed), None)
-        bar = () if self._is_indeterminate else (self._bar,)
+        bar = self._stripes if self._is_indeterminate else self._bar
         buttons = [self._button(first, self._look.row_first)] if first else []
         buttons += [self._button(Verb.CANCEL, self._look.row_second)] if Verb.CANCEL in allowed else []
-        return (self._text, *bar, *buttons)
+        return (self._text, bar, *buttons)
 
     def _button(self, verb: Verb, layout: Layout) -> Button:
         """Return the button of a verb: each has its own, so that a late click never means something else."""
@@ -107,5 +112,6 @@ class OperationRow:
 
     def close(self) -> None:
         """Let go of the widgets."""
-        for widget in (self.widget, self._text, self._bar, *self._buttons.values()):
+        stripes = [self.__dict__["_stripes"]] if "_stripes" in self.__dict__ else []
+        for widget in (self.widget, self._text, self._bar, *stripes, *self._buttons.values()):
             widget.close()
