@@ -7,6 +7,7 @@ is used; where other machines may use the same file, the rollback journal. Every
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 import time
@@ -121,6 +122,8 @@ def open_database(path: Path, *, timeout: float) -> Database:
     make_private_file(path)
     try:
         return _open(path, timeout)
+    except UnicodeDecodeError as error:  # SQLite's message repeats what is damaged
+        raise Damaged("the tables are described by what is no text") from error
     except sqlite3.DatabaseError as error:
         if is_damage(error):
             raise Damaged(str(error)) from error
@@ -141,6 +144,7 @@ def _open(path: Path, timeout: float) -> Database:
         uses_log = _set_journal(connection, path, timeout)
         migrate(connection)
         _check(connection, path)
+        _try_to_write(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -256,6 +260,20 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise Damaged(str(verdict))
+
+
+def _try_to_write(connection: sqlite3.Connection, path: Path) -> None:
+    """Write and take it back; raise `Damaged` for a file that says it were read-only, and is not."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'revision'")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY and os.access(path, os.W_OK):
+            raise Damaged("its format is none that can be written") from error
+        raise
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def identity_key(connection: sqlite3.Connection) -> bytes:

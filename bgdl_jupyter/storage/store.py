@@ -91,7 +91,9 @@ class Store:
         except TimeoutError:
             self._opening = opening
             return self._in_memory("it does not answer")
-        except (OSError, sqlite3.Error, Damaged) as error:
+        except StateFileError:
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever is in the file, downloads must be possible)
             return self._in_memory(_reason(error))
         self._note("salvaged", opened.notice)
         if opened.database.is_read_only:
@@ -235,7 +237,7 @@ class Store:
         self._opening = None
         try:
             opened = opening.result()
-        except (OSError, sqlite3.Error, Damaged, StateFileError) as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, the present state goes on)
             log.debug("The state file still cannot be opened: %r", error)
             return
         if opened.database.is_read_only:
@@ -297,7 +299,7 @@ class Store:
             if aside is not None:
                 self._note("salvaged", self._salvage(aside))
             opened = self._open_file()
-        except (OSError, sqlite3.Error, Damaged, StateFileError) as error:
+        except Exception as error:  # noqa: BLE001 (as in the beginning)
             opened = self._in_memory(_reason(error))
         self._use(opened)
 

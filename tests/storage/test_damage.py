@@ -122,6 +122,16 @@ def test_flipped_bits_are_survived(sound, tmp_path, flips):
     state.close(DEADLINE)
 
 
+def test_a_file_that_cannot_be_written_for_its_format_is_set_aside(copy):
+    content = bytearray(copy.read_bytes())
+    content[18] = 3  # the version of the format for writing
+    copy.write_bytes(content)
+    state = starts(copy)
+    assert len(numbers(state)) == 301
+    assert len(set_aside_in(copy.parent)) == 1
+    state.close(DEADLINE)
+
+
 def test_what_can_be_read_of_a_damaged_file_is_carried_over(copy, sound):
     key = key_of(sound)
     content = bytearray(copy.read_bytes())
