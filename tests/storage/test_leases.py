@@ -312,7 +312,8 @@ def test_a_forked_child_does_not_keep_its_dead_parent_alive(start_kernel, state,
     insert_one(kernel)
     file = path.parent / "kernels" / kernel.kernel_id
     assert is_lock_held(file)
-    child = int(kernel.evaluate("(lambda pid: pid or time.sleep(600))(os.fork())"))
+    kernel.ask("(lambda pid: pid or (print('forked', flush=True), time.sleep(600)))(os.fork())")
+    (child,) = (int(each) for each in (kernel.answer(), kernel.answer()) if each != "forked")
     try:
         kernel.kill()
         assert process_start(child)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import math
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bgdl_jupyter.status import BackgroundTransferStatus
+from bgdl_jupyter.storage.records import (
+    COLUMNS,
+    OperationRow,
+    UnreadableRow,
+    bytes_held,
+    decode_record,
+    encode_record,
+    loaded_row,
+    loaded_text,
+    stored,
+    stored_row,
+    stored_text,
+)
+
+TEXTS = st.text(st.characters())
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=10,
+)
+RECORDS = st.dictionaries(TEXTS, JSON, max_size=4)
+TIMES = st.floats(min_value=0, max_value=1e12)
+ROWS = st.builds(
+    OperationRow,
+    operation_id=st.uuids(),
+    application=TEXTS,
+    group=TEXTS,
+    identity=st.text(st.characters(codec="ascii")),
+    destination_key=st.none() | TEXTS,
+    status=st.sampled_from([int(status) for status in BackgroundTransferStatus]),
+    is_final=st.booleans(),
+    was_seen=st.booleans(),
+    position=st.integers(0, 2**62),
+    created_at=TIMES,
+    final_at=st.none() | TIMES,
+    batch=st.none() | st.text(st.characters(codec="ascii")),
+    record=RECORDS,
+    resource=st.none() | RECORDS,
+    watermark=st.none() | RECORDS,
+    owner=st.just("kernel"),
+    epoch=st.integers(1, 2**31),
+)
+
+
+@given(ROWS)
+def test_every_row_comes_back_as_it_was(row):
+    values = stored_row(row, owner=row.owner, epoch=row.epoch)
+    assert loaded_row(values) == row
+    assert values == tuple(stored(name, getattr(row, name)) for name in COLUMNS)
+
+
+@given(
+    st.lists(
+        st.none() | st.integers() | st.floats() | st.binary() | TEXTS, min_size=len(COLUMNS), max_size=len(COLUMNS)
+    )
+)
+def test_any_other_values_are_refused_and_nothing_else_is_raised(values):
+    with pytest.raises(UnreadableRow):
+        loaded_row(values)
+
+
+@given(st.binary() | TEXTS | st.integers() | st.none())
+def test_any_text_is_a_record_or_refused(text):
+    try:
+        record = decode_record(text)
+    except UnreadableRow:
+        return
+    assert type(record) is dict
+
+
+@given(TEXTS)
+def test_every_text_can_be_stored(text):
+    assert loaded_text(stored_text(text)) == text
+
+
+@pytest.mark.parametrize("record", [{"x": math.nan}, {"x": math.inf}, {"x": object()}, {"x": {1, 2}}, [1], None])
+def test_what_is_no_json_object_is_not_stored(record):
+    with pytest.raises((TypeError, ValueError)):
+        encode_record(record)
+
+
+@pytest.mark.parametrize(("name", "value"), [("created_at", math.nan), ("final_at", math.inf)])
+def test_a_time_that_is_none_is_not_stored(name, value):
+    with pytest.raises(ValueError, match=name):
+        stored(name, value)
+
+
+@pytest.mark.parametrize(
+    ("watermark", "count"),
+    [
+        (None, 0),
+        ({}, 0),
+        ({"file": None, "finished": [[0, 5]]}, 0),
+        ({"file": [1, 2], "finished": [[0, 5], [7, 9]]}, 7),
+        ({"file": [1, 2], "finished": ["x"]}, 0),
+        ({"file": [1, 2], "finished": 5}, 0),
+    ],
+)
+def test_the_bytes_in_a_partial_file_are_counted(watermark, count):
+    assert bytes_held(watermark) == count
+
+
+def test_a_row_has_what_a_new_operation_has():
+    row = OperationRow(operation_id=UUID(int=1), application="a", group="", identity="i", record={})
+    assert (row.status, row.is_final, row.was_seen, row.owner, row.epoch) == (0, False, False, None, 1)
