@@ -164,8 +164,10 @@ class HttpExchange:
         content = self._response.content
         failure: NetworkFailed
         try:
-            return await content.readany()
+            return content.read_nowait() if content.is_eof() else await content.readany()
         except WIRE_ERRORS as error:
+            if rest := _unread(content):
+                return rest  # the error is met again at the next read
             failure = cut_short(self.origin, error)
         raise failure
 
@@ -189,7 +191,7 @@ class HttpExchange:
     async def _receive_directly(self, sink: Sink, limit: int | None) -> bool:
         """Deliver a body that is framed by its length or by the connection's end; return whether that was all."""
         transport, watch, length = self._transport(), self._attempt.watch, self.answer.content_length
-        if transport is None or watch is None:
+        if transport is None or watch is None or self._response.content.exception() is not None:
             return await self._pump(sink, limit)
         ahead = self._take_ahead()
         if self._response.content.at_eof():
@@ -264,6 +266,11 @@ class HttpExchange:
         if self._body is not None:
             await self._body.aclose()
         await self._lanes.release(self._lane)
+
+
+def _unread(content: aiohttp.StreamReader) -> bytes:
+    """Return what had come before a connection broke: aiohttp keeps it, and gives out the error alone."""
+    return content._read_nowait(-1) if content.total_bytes else b""  # noqa: SLF001 (nothing public skips the error)
 
 
 async def _write(sink: Sink, data: bytes) -> None:

@@ -45,6 +45,7 @@ class Watch(asyncio.Protocol):
         self._head = HeadReader()
         self._left: int | None = None
         self._tail = b""
+        self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._poll: select.poll | None = None
         self._is_resting = True
@@ -70,9 +71,13 @@ class Watch(asyncio.Protocol):
 
     def start_timer(self) -> None:
         """Start the time for the head, again if a byte of our body has gone."""
-        self._stop_timer()
-        if self._attempt is not None and not self._head.is_complete:
-            self._timer = self._loop.call_later(self._attempt.response_timeout, self._expire)
+        if self._attempt is None or self._head.is_complete:
+            return
+        self._deadline = self._loop.time() + self._attempt.response_timeout
+        # A timer that runs is left to run: most answers come long before it, and most connections serve many.
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._stop_timer()
+            self._timer = self._loop.call_at(self._deadline, self._expire)
 
     def guard(self, content: aiohttp.StreamReader) -> None:
         """See to it that who reads the body hears of the connection's end."""
@@ -86,7 +91,6 @@ class Watch(asyncio.Protocol):
 
     def rest(self) -> None:
         """Expect nothing: the exchange is over."""
-        self._stop_timer()
         self._is_resting = True
         self._attempt = self._content = None
 
@@ -129,7 +133,6 @@ class Watch(asyncio.Protocol):
         if not self._head.is_complete:
             self._handler.data_received(data)
             return
-        self._stop_timer()
         self._left = self._head.length
         if self._left is not None and len(data) - end <= self._left:
             self._left -= len(data) - end
@@ -148,7 +151,13 @@ class Watch(asyncio.Protocol):
         self._handler.data_received(data)
 
     def _expire(self) -> None:
-        self._give_up(TransferTimeout("The server did not answer in time."))
+        self._timer = None
+        if self._attempt is None or self._head.is_complete:
+            return
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._expire)
+        else:
+            self._give_up(TransferTimeout("The server did not answer in time."))
 
     def _give_up(self, flaw: TransferFailed) -> None:
         if self._attempt is not None:
