@@ -13,7 +13,7 @@ from tests.counterparts import is_ci, report
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.downloads"]
 
 # Two busy cores make single examples slow now and then, which says nothing about the code.
 hypothesis.settings.register_profile("everywhere", deadline=None)

@@ -36,19 +36,25 @@ class Transfers:
     Runs what was admitted; belongs to the engine's loop.
 
     An operation has at most one task: its transfer, then what has to be tidied up after it.
+
+    Attributes
+    ----------
+    draw:
+        Random numbers in [0, 1) for the jitter between attempts.
     """
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._is_stopping = False
+        self.draw = random.random
 
     def __contains__(self, operation_id: UUID) -> bool:
         return operation_id in self._tasks
 
     def enqueue(self, operation: DownloadOperation) -> None:
         """Let a running operation wait for its turn; while its last transfer closes, that is done at its end."""
-        if operation.guid not in self._tasks:
+        if operation.guid not in self._tasks and self._runner.conditions.lets_run(operation):
             self._runner.admission.enqueue(operation)
 
     def begin(self, operation_id: UUID) -> None:
@@ -129,7 +135,7 @@ class Transfers:
             park=lambda until, _: self._step_aside(operation, until),
             leave=lambda: runner.admission.leave(operation.guid),
             publish=runner.publish,
-            draw=random.random,
+            draw=self.draw,
         )
 
     async def _step_aside(self, operation: DownloadOperation, until: float) -> None:
