@@ -91,10 +91,6 @@ export class KernelDownloads {
     return this._totals;
   }
 
-  get history(): RateHistory {
-    return this._history;
-  }
-
   /** Rises when rows appear, disappear or change their place, not when numbers move. */
   get orderRevision(): number {
     return this._orderRevision;
@@ -197,7 +193,6 @@ export class KernelDownloads {
     message.operations.forEach(each => this._setOperation(each));
     message.groups.forEach(each => this._setGroup(each));
     this._totals = message.totals;
-    this._history.add(message.totals.rate, this._now());
     message.alerts.forEach(each => this._setAlert(each, !this._alerts.has(each.id)));
   }
 
@@ -245,7 +240,6 @@ export class KernelDownloads {
   private readonly _groups = new Map<string, GroupView>();
   private readonly _groupHistories = new Map<string, RateHistory>();
   private readonly _alerts = new Map<string, AlertView>();
-  private readonly _history = new RateHistory();
   private _staged: IStaged | null = null;
   private _totals = NOTHING;
   private _application = '';
@@ -272,6 +266,11 @@ export namespace KernelDownloads {
 
 /** The downloads of all kernels of the user, in the order in which the kernels were met. */
 export class Downloads {
+  constructor(private readonly _now: () => number = Date.now) {}
+
+  /** The rates of all kernels together. */
+  readonly history = new RateHistory();
+
   /** Emitted when anything changed; often, so listeners coalesce. */
   get changed(): ISignal<this, void> {
     return this._changed;
@@ -326,6 +325,7 @@ export class Downloads {
   }
 
   private _onChanged(kernel: KernelDownloads): void {
+    this.history.add(this.totals.rate, this._now());
     this._changed.emit();
     if (!kernel.isReady) {
       this._readyKernels.delete(kernel.kernelId);

@@ -165,17 +165,13 @@ function useRows(kernels: readonly KernelDownloads[], selection: ISelection): Ro
 
 function Header({ downloads, trans, commands, toolbar }: ViewProps): JSX.Element {
   const totals = downloads.totals;
-  const busiest = downloads.kernels.reduce<KernelDownloads | null>(
-    (best, each) => (best === null || each.totals.rate > best.totals.rate ? each : best),
-    null
-  );
   return (
     <div className="bgdl-Panel-header">
       <div className="bgdl-Panel-totals">
         <span className="bgdl-Panel-rate">{formatRate(totals.rate)}</span>
         <RatePlot
           className="bgdl-mod-wide"
-          samples={busiest?.history.samples ?? []}
+          samples={downloads.history.samples}
           label={trans.__('Rate of the last minute, now %1', formatRate(totals.rate))}
         />
       </div>

@@ -85,6 +85,17 @@ describe('the downloads of all kernels', () => {
     assert.equal(downloads.totals.worst, 'ok');
   });
 
+  it('remember the rates of all kernels together', () => {
+    let now = 0;
+    const downloads = new Downloads(() => now);
+    const kernels = ['first', 'second'].map(id => kernel({}, { id }).store);
+    kernels.forEach(each => downloads.add(each));
+    for (now = 0; now < 3000; now += 1000) {
+      kernels.forEach(each => each.apply(changed({ totals: totals({ rate: 10 + now / 1000 }) })));
+    }
+    assert.deepEqual(downloads.history.samples, [20, 22, 24]);
+  });
+
   it('say when a kernel is ready, and again after it was reset', () => {
     const downloads = new Downloads();
     const { store } = kernel();
