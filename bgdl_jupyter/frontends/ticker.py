@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 #: Seconds between two ticks.
 PERIOD: Final = 0.25
 #: Messages a second, on average; a little below the twenty that are promised.
-RATE: Final = 18.0
+RATE: Final = 17.0
 _BURST: Final = 20.0
 #: Kept for what a person waits for.
 _RESERVE: Final = 6.0
@@ -64,7 +64,7 @@ class Ticker:
     Parameters
     ----------
     prepare:
-        Brings everything up to date, wakes the views that have something to send, returns whether there is more to do.
+        Brings everything up to date, and wakes the views that have something to send.
     is_live:
         Tells whether transfers run.
     pulse:
@@ -75,7 +75,7 @@ class Ticker:
         self,
         loop: asyncio.AbstractEventLoop,
         *,
-        prepare: Callable[[], bool],
+        prepare: Callable[[], object],
         is_live: Callable[[], bool],
         pulse: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
@@ -123,8 +123,7 @@ class Ticker:
     def _tick(self) -> None:
         self._timer = None
         self._ticked_at = self._clock()
-        if self._prepare():
-            self.arm()
+        self._prepare()
         for view in self._in_order():
             least = 1.0 if self._due[view] else _RESERVE
             if self._budget.left(self._clock()) < least:

@@ -7,6 +7,7 @@ Which steps are allowed is said by the model; a verb is a name for one of severa
 from __future__ import annotations
 
 import asyncio
+import functools
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -43,18 +44,20 @@ _STEPS: Final = {
 
 def allowed_verbs(operation: DownloadOperation) -> frozenset[Verb]:
     """Return what may be asked of an operation now."""
-    found = {verb for verb in _STEPS if step_for(operation, verb) is not None}
-    if operation.status.is_final and not operation.is_held:
-        found.add(Verb.CLEAR)
+    return _verbs_for(operation.allowed_steps, operation.status.is_final, operation.is_held)
+
+
+@functools.lru_cache(maxsize=256)  # few combinations, asked for each operation that changes
+def _verbs_for(steps: frozenset[Step], is_final: bool, is_held: bool) -> frozenset[Verb]:  # noqa: FBT001 (a cache's key)
+    found = {verb for verb in _STEPS if _first_of(verb, steps) is not None}
+    if is_final:
+        found.discard(Verb.CANCEL)  # it would change nothing
+        found |= set() if is_held else {Verb.CLEAR}
     return frozenset(found)
 
 
-def step_for(operation: DownloadOperation, verb: Verb) -> Step | None:
-    """Return the step that a verb is for this operation, None where it is refused or would change nothing."""
-    if verb is Verb.CANCEL and operation.status.is_final:
-        return None
-    steps = operation.allowed_steps
-    return next((step for step in _STEPS.get(verb, ()) if step in steps), None)
+def _first_of(verb: Verb, steps: frozenset[Step]) -> Step | None:
+    return next((step for step in _STEPS[verb] if step in steps), None)
 
 
 def perform(runner: Runner, operations: Iterable[DownloadOperation], verb: Verb) -> None:
@@ -69,4 +72,4 @@ def perform(runner: Runner, operations: Iterable[DownloadOperation], verb: Verb)
         runner.place.spawn(asyncio.to_thread(clear, wanted), name="clear")
         return
     for step in _STEPS[verb]:
-        runner.take_all([each for each in wanted if step_for(each, verb) is step], step)
+        runner.take_all([each for each in wanted if _first_of(verb, each.allowed_steps) is step], step)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bgdl_jupyter.frontends.alerts import Alerts
 from bgdl_jupyter.frontends.ledger import Ledger
@@ -11,12 +11,17 @@ from bgdl_jupyter.frontends.ticker import Ticker
 from bgdl_jupyter.model.application import present_application
 
 if TYPE_CHECKING:
+    import asyncio
+
     from bgdl_jupyter.events import AlertRaised, Event
     from bgdl_jupyter.frontends.comm import LabComm
     from bgdl_jupyter.frontends.ledger import Changes
     from bgdl_jupyter.frontends.widgets.sets import WidgetSets
     from bgdl_jupyter.model.downloader import BackgroundDownloader
     from bgdl_jupyter.model.runner import Runner
+
+#: Between two slices of what changed, in seconds.
+_PAUSE: Final = 0.05
 
 
 class Viewer(Protocol):
@@ -46,6 +51,7 @@ class Views:
             runner.place.loop, prepare=self._prepare, is_live=lambda: self.ledger.is_live, pulse=self._pulse
         )
         self._viewers: list[Viewer] = []
+        self._rest: asyncio.TimerHandle | None = None
         runner.events.subscribe(self._hear)
 
     @functools.cached_property
@@ -80,10 +86,16 @@ class Views:
         if is_news and self._viewers:
             self.ticker.arm()
 
-    def _prepare(self) -> bool:
+    def _prepare(self) -> None:
         changes = self.ledger.refresh()
         self._tell(changes)
-        return changes.has_more
+        if changes.has_more and self._rest is None:
+            self._rest = self.place.loop.call_later(_PAUSE, self._go_on)
+
+    def _go_on(self) -> None:
+        """Look at the rest of what changed, in slices between which transfers run."""
+        self._rest = None
+        self._prepare()
 
     def _tell(self, changes: Changes) -> None:
         alerts = self.alerts.take_changes()

@@ -246,7 +246,9 @@ class BackgroundTransferGroup(Owned):
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         operations = self.operations
-        fallback = {"text/plain": repr(self), "text/html": display.html_table(operations, self.summary)}
+        heading = self.summary
+        plain = display.table(operations, heading)
+        fallback = {"text/plain": plain, "text/html": display.html_table(operations, heading)}
         return display.with_view(fallback, host().view(self))
 
 
