@@ -25,7 +25,7 @@ from bgdl_jupyter.transport.http_errors import WIRE_ERRORS, failure_of
 from bgdl_jupyter.transport.http_exchange import HttpExchange
 from bgdl_jupyter.transport.http_identity import Identity
 from bgdl_jupyter.transport.http_lanes import Lanes
-from bgdl_jupyter.transport.http_request import RequestBody, headers_of
+from bgdl_jupyter.transport.http_request import Journey, RequestBody, headers_of
 from bgdl_jupyter.transport.http_statuses import is_answer, status_error, status_failure
 from bgdl_jupyter.transport.proxies import EnvironmentProxies
 from bgdl_jupyter.transport.redirects import MAX_REDIRECTS, REDIRECTS, Hop, first_hop, next_hop
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.secret import Secret
     from bgdl_jupyter.transport.base import ProxyServer, Request
-    from bgdl_jupyter.uris import Origin
 
 _SCHEMES: Final = frozenset({"http", "https"})
 _REPEATABLE: Final = frozenset({"GET", "HEAD"})
@@ -125,52 +124,57 @@ class HttpTransport:
         """Return the first answer that is no redirect; whoever takes it closes it."""
         method = request.method if request.body is None or request.method != "GET" else "POST"
         hop = first_hop(request.uri, method, has_body=request.body is not None)
-        home = hop.origin
+        journey = Journey(request, hop.origin)
+        try:
+            return await self._travel(journey, hop)
+        except TransferFailed as failed:
+            failed.body_was_sent = journey.has_sent_body
+            raise
+
+    async def _travel(self, journey: Journey, hop: Hop) -> HttpExchange:
         for _ in range(MAX_REDIRECTS + 1):
-            exchange = await self._ask(request, hop)
+            exchange = await self._ask(journey, hop)
             if is_answer(exchange.status, hop.method):
                 return exchange
             try:
-                hop = await self._lead_on(request, hop, exchange, home)
-            except TransferFailed as failed:
-                failed.body_was_sent = exchange.has_sent_body
-                raise
+                hop = await self._lead_on(journey, hop, exchange)
             finally:
                 await exchange.aclose()
-        raise RedirectRefused(f"{home} redirected more than {MAX_REDIRECTS} times.")
+        raise RedirectRefused(f"{journey.home} redirected more than {MAX_REDIRECTS} times.")
 
-    async def _lead_on(self, request: Request, hop: Hop, exchange: HttpExchange, home: Origin) -> Hop:
+    async def _lead_on(self, journey: Journey, hop: Hop, exchange: HttpExchange) -> Hop:
         """Return where an answer without a file leads to; raises where it leads nowhere."""
+        request = journey.request
         if exchange.status not in REDIRECTS:
             raise await status_failure(exchange, _secrets(request))
         return next_hop(
             hop,
             exchange.status,
             exchange.headers.get("Location"),
-            home=home,
+            home=journey.home,
             safety=request.safety,
             is_public=self._is_public(request, hop, exchange),
         )
 
-    async def _ask(self, request: Request, hop: Hop) -> HttpExchange:
+    async def _ask(self, journey: Journey, hop: Hop) -> HttpExchange:
         """Return the answer to one hop, after one answer to each challenge."""
-        proxy = self._proxy_for(request, hop)
+        proxy = self._proxy_for(journey.request, hop)
         if proxy is not None and hop.refuses_private and is_private_name(hop.origin.host):
             raise private_redirect()
-        identity = Identity(request, hop, proxy, self._authenticator)
+        identity = Identity(journey.request, hop, proxy, self._authenticator)
         while True:
             try:
-                exchange = await self._send(request, hop, proxy, identity)
+                exchange = await self._send(journey, hop, proxy, identity)
             except _TunnelRefused as refusal:
                 if identity.takes_up(refusal.status, refusal.headers):
                     continue
-                status = refusal.status
+                failed = status_error("The proxy", refusal.status, headers=refusal.headers)
             else:
                 if not identity.takes_up(exchange.status, exchange.headers):
                     return exchange
                 await exchange.aclose()
                 continue
-            raise status_error("The proxy", status)
+            raise failed
 
     def _proxy_for(self, request: Request, hop: Hop) -> ProxyServer | None:
         return request.proxy or self._environment.proxy_for(hop.origin)
@@ -181,26 +185,28 @@ class HttpTransport:
             return not is_private_name(hop.origin.host)
         return not self._is_private(exchange.peer)
 
-    async def _send(self, request: Request, hop: Hop, proxy: ProxyServer | None, identity: Identity) -> HttpExchange:
+    async def _send(self, journey: Journey, hop: Hop, proxy: ProxyServer | None, identity: Identity) -> HttpExchange:
         """
         Send one request and read the head of its answer.
 
         A connection that was used before may have died, or have been spoilt, when the request left: then it is asked
         once more on a fresh one.
         """
-        attempt = _attempt(request, hop, proxy)
+        attempt = _attempt(journey.request, hop, proxy)
         try:
-            return await self._send_once(request, hop, proxy, identity, attempt)
+            return await self._send_once(journey, hop, proxy, identity, attempt)
         except (NetworkFailed, ProtocolViolation):
             if not attempt.is_reused or hop.method not in _REPEATABLE:
                 raise
-        attempt = _attempt(request, hop, proxy, wants_fresh=True)
-        return await self._send_once(request, hop, proxy, identity, attempt)
+        attempt = _attempt(journey.request, hop, proxy, wants_fresh=True)
+        return await self._send_once(journey, hop, proxy, identity, attempt)
 
     async def _send_once(
-        self, request: Request, hop: Hop, proxy: ProxyServer | None, identity: Identity, attempt: Attempt
+        self, journey: Journey, hop: Hop, proxy: ProxyServer | None, identity: Identity, attempt: Attempt
     ) -> HttpExchange:
-        body = None if request.body is None or not hop.has_body else await RequestBody.open(request.body, attempt)
+        request, body = journey.request, None
+        if request.body is not None and hop.has_body:
+            body = await RequestBody.open(request.body, journey, attempt)
         session = self._lanes.acquire(identity.lane)
         failure: Exception | None = None
         token = current_attempt.set(attempt)
@@ -216,12 +222,12 @@ class HttpTransport:
                 **_proxy_options(proxy, identity),
             )
             return HttpExchange(
-                response, request=request, hop=hop, attempt=attempt, body=body, lanes=self._lanes, lane=identity.lane
+                response, journey=journey, hop=hop, attempt=attempt, body=body, lanes=self._lanes, lane=identity.lane
             )
         except aiohttp.ClientHttpProxyError as error:
             failure = _TunnelRefused(error.status, error.headers or CIMultiDict())
         except WIRE_ERRORS as error:
-            failure = _failure(error, attempt, hop, has_sent_body=body is not None and body.was_sent)
+            failure = attempt.flaw or failure_of(error, hop.origin, heard=attempt.heard)
         except BaseException:
             await self._give_up(identity, body)
             raise
@@ -263,12 +269,6 @@ def _proxy_options(proxy: ProxyServer | None, identity: Identity) -> dict[str, A
     if identity.proxy_authorization is not None:
         options["proxy_headers"] = {"Proxy-Authorization": identity.proxy_authorization}
     return options
-
-
-def _failure(error: BaseException, attempt: Attempt, hop: Hop, *, has_sent_body: bool) -> TransferFailed:
-    failed = attempt.flaw or failure_of(error, hop.origin, heard=attempt.heard)
-    failed.body_was_sent = has_sent_body
-    return failed
 
 
 def _attempt(request: Request, hop: Hop, proxy: ProxyServer | None, *, wants_fresh: bool = False) -> Attempt:

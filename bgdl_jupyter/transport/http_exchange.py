@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.errors import NetworkFailed
     from bgdl_jupyter.resource import Answer
-    from bgdl_jupyter.transport.base import Request, Sink
+    from bgdl_jupyter.transport.base import Sink
     from bgdl_jupyter.transport.http_attempt import Attempt
     from bgdl_jupyter.transport.http_lanes import LaneKey, Lanes
-    from bgdl_jupyter.transport.http_request import RequestBody
+    from bgdl_jupyter.transport.http_request import Journey, RequestBody
     from bgdl_jupyter.transport.redirects import Hop
     from bgdl_jupyter.uris import Origin
 
@@ -46,7 +46,7 @@ class HttpExchange:
         self,
         response: aiohttp.ClientResponse,
         *,
-        request: Request,
+        journey: Journey,
         hop: Hop,
         attempt: Attempt,
         body: RequestBody | None,
@@ -54,7 +54,7 @@ class HttpExchange:
         lane: LaneKey,
     ) -> None:
         self._response = response
-        self._request = request
+        self._journey = journey
         self._hop = hop
         self._attempt = attempt
         self._body = body
@@ -95,7 +95,7 @@ class HttpExchange:
     @property
     def has_sent_body(self) -> bool:
         """Whether a byte of the request's body left this machine."""
-        return self._body is not None and self._body.was_sent
+        return self._journey.has_sent_body
 
     async def receive(self, sink: Sink, *, limit: int | None = None) -> Framing:
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.transport.base import Request
     from bgdl_jupyter.transport.http_attempt import Attempt
     from bgdl_jupyter.transport.redirects import Hop
+    from bgdl_jupyter.uris import Origin
 
 _CHUNK: Final = 256 * 1024
 _CONDITIONS: Final = frozenset({ValidatorKind.ETAG, ValidatorKind.LAST_MODIFIED})
@@ -67,17 +69,26 @@ def credential_of(user_info: Secret | None) -> Credential | None:
     return Credential(unquote(user_name), Secret(unquote(password)))
 
 
+@dataclass(slots=True, eq=False)
+class Journey:
+    """A request on its way through redirects and challenges, and whether a byte of its body has left."""
+
+    request: Request
+    home: Origin
+    has_sent_body: bool = False
+
+
 class RequestBody:
     """The file that is sent with one request, opened afresh."""
 
-    def __init__(self, file: BufferedReader, size: int, attempt: Attempt) -> None:
+    def __init__(self, file: BufferedReader, size: int, journey: Journey, attempt: Attempt) -> None:
         self._file = file
+        self._journey = journey
         self._attempt = attempt
         self.size = size
-        self.was_sent = False
 
     @classmethod
-    async def open(cls, path: Path, attempt: Attempt) -> RequestBody:
+    async def open(cls, path: Path, journey: Journey, attempt: Attempt) -> RequestBody:
         """
         Open the file.
 
@@ -92,7 +103,7 @@ class RequestBody:
             await asyncio.to_thread(file.seek, 0)
         except OSError as error:
             raise TransferFailed(f"The file with the request's body cannot be read: {error.strerror}.") from error
-        return cls(file, size, attempt)
+        return cls(file, size, journey, attempt)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the bytes; what was yielded may have been sent."""
@@ -104,7 +115,7 @@ class RequestBody:
                 raise self._attempt.flaw
             left -= len(chunk)
             await self._hear()
-            self.was_sent = True
+            self._journey.has_sent_body = True
             yield chunk
             if self._attempt.watch is not None:
                 self._attempt.watch.start_timer()

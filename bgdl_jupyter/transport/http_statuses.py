@@ -13,6 +13,8 @@ from bgdl_jupyter.web_error_status import WebErrorStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from multidict import MultiMapping
+
     from bgdl_jupyter.secret import Secret
     from bgdl_jupyter.transport.http_exchange import HttpExchange
 
@@ -39,21 +41,20 @@ async def status_failure(exchange: HttpExchange, secrets: Iterable[Secret]) -> T
         return ProtocolViolation(f"{exchange.origin} switched protocols without being asked to.")
     notice = await _notice(exchange, secrets) if exchange.status >= HTTPStatus.BAD_REQUEST else ""
     who = "The proxy" if exchange.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED else str(exchange.origin)
-    failed = status_error(who, exchange.status, notice)
-    failed.retry_after = parse_retry_after(exchange.headers.getall("Retry-After", ()), exchange.headers.get("Date"))
-    failed.body_was_sent = exchange.has_sent_body
-    return failed
+    return status_error(who, exchange.status, headers=exchange.headers, notice=notice)
 
 
-def status_error(who: str, status: int, notice: str = "") -> TransferFailed:
+def status_error(who: str, status: int, *, headers: MultiMapping[str], notice: str = "") -> TransferFailed:
     """Return the error for a status that is no answer."""
     known = BackgroundTransferError.get_status(status)
-    return HttpStatusError(
+    failed = HttpStatusError(
         f"{who} answered {_named(status)}{': ' + notice if notice else '.'}",
         http_status=status,
         web_error_status=WebErrorStatus.UNEXPECTED_STATUS_CODE if known is WebErrorStatus.UNKNOWN else known,
         hint=_HINTS.get(status, ""),
     )
+    failed.retry_after = parse_retry_after(headers.getall("Retry-After", ()), headers.get("Date"))
+    return failed
 
 
 def _named(status: int) -> str:

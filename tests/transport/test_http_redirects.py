@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bgdl_jupyter.errors import RedirectRefused
+from bgdl_jupyter.errors import HttpStatusError, RedirectRefused
 from bgdl_jupyter.secret import Credential, Secret
 from bgdl_jupyter.transport.base import Safety
 from bgdl_jupyter.transport.http import HttpTransport
 from bgdl_jupyter.web_error_status import WebErrorStatus
-from tests.servers.faults import redirect, redirects
+from tests.servers.faults import redirect, redirects, status
 from tests.servers.files import FileSpec
 from tests.servers.resolver import FakeResolver, Records
 from tests.transport.http_client import fetch
@@ -133,6 +133,17 @@ class TestWhatGoesAlong:
         await fetch(http, server.url("/a"), method="POST", body=body)
         [request] = server.requests("/b")
         assert (request.method, request.body, request.header("Content-Length")) == ("GET", b"", None)
+
+    async def test_a_failure_behind_a_redirect_still_tells_that_the_body_was_sent(
+        self, http, fault_server: StartFaultServer, tmp_path
+    ):
+        """Else the post would be sent again by itself."""
+        body = tmp_path / "body"
+        body.write_bytes(b"query")
+        server = fault_server({"/a": to("/b", 303), "/b": FileSpec(size=10, faults=(status(503),))})
+        with pytest.raises(HttpStatusError) as caught:
+            await fetch(http, server.url("/a"), method="POST", body=body)
+        assert caught.value.body_was_sent
 
 
 class TestPrivateNetworks:
