@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.secret import MASK, Credential, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+#: The secrets of which an operation has one.
+_SINGLE: Final = ("query", "user_info", "server", "proxy", "proxy_user_info")
 
 
 class PasswordCredential:
@@ -69,8 +75,7 @@ class OperationSecrets:
     @property
     def names(self) -> list[str]:
         """What there is, by name; safe to store and to show."""
-        simple = ("query", "user_info", "server", "proxy", "proxy_user_info")
-        return [name for name in simple if getattr(self, name) is not None] + [
+        return [name for name in _SINGLE if getattr(self, name) is not None] + [
             f"header {name}" for name in self.headers
         ]
 
@@ -79,6 +84,16 @@ class OperationSecrets:
         credentials = [each.password for each in (self.server, self.proxy) if each is not None]
         simple = [each for each in (self.query, self.user_info, self.proxy_user_info) if each is not None]
         return [*simple, *self.headers.values(), *credentials]
+
+    def fill_up(self, stored: OperationSecrets, wanted: Collection[str]) -> None:
+        """Take from what was stored the secrets of these names that are missing here."""
+        for name in wanted:
+            if name.startswith("header "):
+                header = name.removeprefix("header ")
+                if header in stored.headers:
+                    self.headers.setdefault(header, stored.headers[header])
+            elif name in _SINGLE and getattr(self, name) is None:
+                setattr(self, name, getattr(stored, name))
 
     def to_secret(self) -> Secret:
         """Return one secret that holds all."""

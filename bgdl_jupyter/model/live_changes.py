@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.errors import InvalidTransferState
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.draft import put_header
-from bgdl_jupyter.uris import HIDDEN_QUERY, split_uri
+from bgdl_jupyter.uris import HIDDEN_QUERY, origin_of, split_uri
 
 if TYPE_CHECKING:
     from bgdl_jupyter.model.credentials import PasswordCredential
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.runner import Runner
 
 
-def change_uri(operation: DownloadOperation, uri: str) -> str:
+def change_uri(runner: Runner, operation: DownloadOperation, uri: str) -> str:
     """
     Take another URI, and return what may be shown of it; the bytes stay where the validators agree.
+
+    A name and a password in the URI before stay with its origin.
 
     Raises
     ------
@@ -35,9 +38,12 @@ def change_uri(operation: DownloadOperation, uri: str) -> str:
             operation=operation,
         )
     split = split_uri(uri, known_schemes())
+    answered = {"query"}
+    if split.user_info is not None or origin_of(split.public) != origin_of(operation.requested_uri):
+        operation.secrets.user_info = split.user_info
+        answered.add("user_info")
     operation.secrets.query = split.query
-    operation.secrets.user_info = split.user_info or operation.secrets.user_info
-    operation.set_trait("secret_names", operation.secrets.names)
+    _secrets_changed(runner, operation, *answered)
     return split.public
 
 
@@ -47,10 +53,13 @@ def change_header(
     """Set or remove a header of an operation; requests that are under way keep theirs."""
 
     def change() -> None:
+        operation.check_not_held()
         plain = dict(operation.plain_headers)
         put_header(plain, operation.secrets, name, value, secret=secret)
         operation.set_trait("plain_headers", plain)
-        _secrets_changed(runner, operation)
+        same = [each for each in operation.secret_names if each.lower() == f"header {name}".lower()]
+        _secrets_changed(runner, operation, *same)
+        runner.options_changed(operation, "headers")
 
     runner.place.call(change)
 
@@ -59,13 +68,30 @@ def give_credential(runner: Runner, operation: DownloadOperation, credential: Pa
     """Answer a pause that asks who we are."""
 
     def give() -> None:
+        operation.check_not_held()
         operation.secrets.server = credential.credential
-        _secrets_changed(runner, operation)
+        operation.secrets.user_info = None
+        _secrets_changed(runner, operation, "server", "user_info")
+        runner.options_changed(operation, "credential")
 
     runner.place.call(give)
 
 
-def _secrets_changed(runner: Runner, operation: DownloadOperation) -> None:
-    operation.set_trait("secret_names", operation.secrets.names)
-    runner.vault.store(str(operation.guid), operation.secrets.to_secret())
-    runner.options_changed(operation, "headers")
+def _secrets_changed(runner: Runner, operation: DownloadOperation, *answered: str) -> None:
+    """Note which secrets there have to be: those that were given, and those that were lost and not answered yet."""
+    present = operation.secrets.names
+    lost = [name for name in operation.secret_names if name not in answered and name not in present]
+    operation.set_trait("secret_names", present + lost)
+    runner.place.spawn(_keep(runner, operation), name=f"keep the secrets of {operation.guid}")
+
+
+async def _keep(runner: Runner, operation: DownloadOperation) -> None:
+    """Store all secrets again, with those that only the vault knows."""
+    name = str(operation.guid)
+    found = await asyncio.wrap_future(runner.vault.fetch(name))
+    if found is not None:
+        operation.recall(found)
+    if operation.secrets.names:
+        await asyncio.wrap_future(runner.vault.store(name, operation.secrets.to_secret()))
+    elif found is not None:
+        await asyncio.wrap_future(runner.vault.delete(name))

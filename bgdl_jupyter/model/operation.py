@@ -186,7 +186,7 @@ class DownloadOperation(OperationState):
 
     def _call_with_progress(self, progress: Callable[[BackgroundDownloadProgress], object] | None) -> None:
         if progress is not None:
-            self._progress_callbacks.append(progress)
+            self._reports.add_progress(progress)
 
     def _completion(self) -> Outcome[DownloadOperation]:
         return Outcome(lambda ring: self.watch(_once(lambda: self.status.is_final, ring)), self._result)

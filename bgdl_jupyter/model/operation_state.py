@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
 
-from traitlets import Bool, Dict, Enum, Float, Instance, Int, List, Unicode, UseEnum, observe, validate
+from traitlets import observe, validate
 
 from bgdl_jupyter.engine.order import Durable
 from bgdl_jupyter.engine.progress import seconds_left
@@ -34,21 +33,16 @@ from bgdl_jupyter.events import (
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.credentials import OperationSecrets
 from bgdl_jupyter.model.headers import RequestHeaders
-from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.live_changes import change_uri
-from bgdl_jupyter.model.owned import Owned
+from bgdl_jupyter.model.operation_traits import OperationTraits
+from bgdl_jupyter.model.reports import Reports
 from bgdl_jupyter.model.values import BackgroundDownloadProgress, BackgroundTransferFileRange, ResponseInformation
 from bgdl_jupyter.status import (
-    BackgroundTransferCostPolicy,
-    BackgroundTransferPriority,
     BackgroundTransferStatus,
-    CreationCollisionOption,
-    Integrity,
     Step,
     TransferActivity,
     allowed_steps,
 )
-from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,65 +53,14 @@ if TYPE_CHECKING:
     from bgdl_jupyter.resource import Digest, Resource
     from bgdl_jupyter.secret import Secret
 
+log = logging.getLogger(__name__)
+
 _Status = BackgroundTransferStatus
 _UNSET: Final = object()
 
 
-class OperationState(Owned):
-    """The traits of a `DownloadOperation`."""
-
-    guid = Instance(UUID, help="The operation's name, for ever.", read_only=True)
-    application = Unicode(help="The notebook or folder that it belongs to.", read_only=True)
-    group = Unicode(help="The name of its group; empty for none.", read_only=True)
-    method = Unicode("GET", help="The request's method.", read_only=True).tag(persist=True)
-    collision = UseEnum(CreationCollisionOption, help="What to do when the destination exists.", read_only=True).tag(
-        persist=True
-    )
-    result_file = Instance(
-        Path, allow_none=True, help="The absolute path of the file; None until the server has named it.", read_only=True
-    ).tag(persist=True, load=Path)
-    directory = Instance(Path, help="The folder of the file.", read_only=True).tag(persist=True, load=Path)
-    checksum = Unicode(help="The expected digest, algorithm:hex; empty for none.", read_only=True).tag(persist=True)
-    requested_uri = Unicode(help="Where the bytes come from; a secret query reads back as ?….").tag(
-        persist=True, wire=True
-    )
-    priority = UseEnum(BackgroundTransferPriority, help="Its place in the queue; may be changed at any time.").tag(
-        persist=True, wire=True
-    )
-    cost_policy = UseEnum(BackgroundTransferCostPolicy, help="Which networks it may use.").tag(persist=True)
-    recoverable_web_error_statuses = List(
-        UseEnum(WebErrorStatus), help="Errors that pause the operation instead of ending it."
-    ).tag(persist=True)
-    is_random_access_required = Bool(help="Fail up front where the server has no ranges.").tag(persist=True)
-    proxy = Unicode(help="The proxy's URI, redacted; empty for the environment's.").tag(persist=True)
-    options = Dict(help="The downloader's settings at the time of the creation.", read_only=True).tag(persist=True)
-    plain_headers = Dict(help="Request headers that are no secrets.", read_only=True).tag(persist=True)
-    secret_names = List(Unicode(), help="What was given as a secret and must be there again.", read_only=True).tag(
-        persist=True
-    )
-
-    status = UseEnum(BackgroundTransferStatus, help="Where it stands.", read_only=True).tag(wire=True)
-    activity = UseEnum(TransferActivity, help="What it is doing while it runs.", read_only=True).tag(wire=True)
-    status_reason = Unicode(help="Why it is not moving, and until when; empty while it is.", read_only=True).tag(
-        persist=True, wire=True
-    )
-    progress = Instance(BackgroundDownloadProgress, args=(), help="How far it is.", read_only=True)
-    rate = Float(0.0, help="Bytes per second.", read_only=True).tag(wire=True)
-    current_web_error_status = Enum(
-        [None, *WebErrorStatus], default_value=None, help="The listed error that it is paused for.", read_only=True
-    ).tag(persist=True, load=lambda value: None if value is None else WebErrorStatus(value))
-    has_restarted = Bool(help="Whether the transfer began again at byte 0.", read_only=True).tag(persist=True)
-    has_response_changed = Bool(help="Whether the answer is another one than at first.", read_only=True).tag(
-        persist=True
-    )
-    integrity = Enum([None, *Integrity], default_value=None, help="What was checked.", read_only=True).tag(
-        persist=True, wire=True, load=lambda value: None if value is None else Integrity(value)
-    )
-    digest = Unicode(help="The digest that was verified.", read_only=True).tag(persist=True)
-    size = Int(None, allow_none=True, help="The size of the finished file.", read_only=True).tag(persist=True)
-    failure = Dict(None, allow_none=True, help="What ended it.", read_only=True).tag(persist=True)
-    created_at = Float(help="When it was created, seconds since the epoch, UTC.", read_only=True)
-    final_at = Float(None, allow_none=True, help="When it became final.", read_only=True)
+class OperationState(OperationTraits):
+    """What a `DownloadOperation` knows of itself, and how it takes in what happens."""
 
     def __init__(self, runner: Runner, **values: Any) -> None:
         super().__init__()
@@ -126,8 +69,7 @@ class OperationState(Owned):
         self._runner = runner
         self.secrets = OperationSecrets()
         self._watchers: list[Callable[[], bool]] = []
-        self._progress_callbacks: list[Callable[[BackgroundDownloadProgress], object]] = []
-        self._range_callbacks: list[Callable[..., object]] = []
+        self._reports = Reports(runner.place.loop)
         self.record_durable(Durable())
         self._resource: Resource | None = None
         self.position = 0.0
@@ -237,8 +179,7 @@ class OperationState(Owned):
         Callable
             Ends the calls.
         """
-        self._range_callbacks.append(callback)
-        return lambda: self._range_callbacks.remove(callback) if callback in self._range_callbacks else None
+        return self._reports.add_ranges(callback)
 
     def watch(self, look: Callable[[], bool]) -> None:
         """Call ``look`` now and at each change, on the engine's loop, until it returns True."""
@@ -302,16 +243,10 @@ class OperationState(Owned):
 
     def recall(self, found: Secret) -> None:
         """Take back from the vault what is not in memory; what was given since then wins."""
-        stored = OperationSecrets.from_secret(found)
-        present = self.secrets
-        self.secrets = OperationSecrets(
-            query=present.query or stored.query,
-            user_info=present.user_info or stored.user_info,
-            headers=stored.headers | present.headers,
-            server=present.server or stored.server,
-            proxy=present.proxy or stored.proxy,
-            proxy_user_info=present.proxy_user_info or stored.proxy_user_info,
-        )
+        try:
+            self.secrets.fill_up(OperationSecrets.from_secret(found), self.secret_names)
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("What the vault keeps for %s cannot be read: %s", self.guid, type(error).__name__)
 
     def apply(self, event: Event) -> None:
         """Take in what happened: the only place that sets the traits that tell how it goes."""
@@ -325,7 +260,7 @@ class OperationState(Owned):
                 self._set("rate", event.rate)
                 self._tell_progress(bytes_received=event.bytes_received, total=event.total_bytes)
             case RangesArrived():
-                self._tell_ranges(event)
+                self._reports.arrived(event)
             case ResourceProbed():
                 self._apply_resource(event.resource)
             case DestinationChosen():
@@ -381,14 +316,7 @@ class OperationState(Owned):
         if progress == self.progress:
             return
         self._set("progress", progress)
-        for callback in self._progress_callbacks:
-            host().callback_place().post(callback, progress)
-
-    def _tell_ranges(self, event: RangesArrived) -> None:
-        added = [BackgroundTransferFileRange(each.start, each.length) for each in event.added]
-        for callback in tuple(self._range_callbacks):
-            call = functools.partial(callback, added=added, was_restarted=event.was_restarted)
-            host().callback_place().post(call)
+        self._reports.progressed(progress)
 
     @observe("requested_uri", "priority", "cost_policy", "recoverable_web_error_statuses", "is_random_access_required")
     def _option_changed(self, change: dict[str, Any]) -> None:
@@ -406,4 +334,4 @@ class OperationState(Owned):
         if self._place is None or self._is_loading:
             return str(proposal["value"])
         self.check_not_held()
-        return change_uri(self, proposal["value"])  # type: ignore[arg-type]  # the one class of this state
+        return change_uri(self._runner, self, proposal["value"])  # type: ignore[arg-type]  # the one class of this state

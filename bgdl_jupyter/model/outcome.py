@@ -8,6 +8,7 @@ Cancelling or interrupting who awaits it does nothing to the transfer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -69,7 +70,7 @@ class Outcome(Generic[T]):
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
-    if not loop.is_closed():
+    with contextlib.suppress(RuntimeError):  # closed: nobody waits there any more
         loop.call_soon_threadsafe(function)
 
 
