@@ -77,6 +77,10 @@ class BackgroundTransferStatus(IntEnum):
         """Whether the operation was created and not started."""
         return self is BackgroundTransferStatus.IDLE
 
+    def comes_of(self, step: Step) -> bool:
+        """Whether this is where a step leads that is found out while an operation runs."""
+        return NEXT[BackgroundTransferStatus.RUNNING].get(step) is self
+
 
 class TransferActivity(IntEnum):
     """What a running operation is doing."""

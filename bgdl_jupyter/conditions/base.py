@@ -69,5 +69,8 @@ class ConditionsMonitor(Protocol):
     async def start(self) -> None:
         """Look once, and go on looking."""
 
+    async def refresh(self) -> None:
+        """Look now; listeners are told if something changed."""
+
     async def aclose(self) -> None:
         """Stop looking."""

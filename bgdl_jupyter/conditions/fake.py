@@ -21,6 +21,7 @@ class FakeConditions:
         self._override = CostOverride.AUTO
         self._listeners: list[Callable[[], None]] = []
         self.is_started = False
+        self.looks = 0
 
     @property
     def network(self) -> NetworkConditions:
@@ -72,6 +73,10 @@ class FakeConditions:
     async def start(self) -> None:
         """Remember that it was started."""
         self.is_started = True
+
+    async def refresh(self) -> None:
+        """Count the looks: what there is to see is known."""
+        self.looks += 1
 
     async def aclose(self) -> None:
         """Remember that it was closed."""

@@ -17,7 +17,7 @@ from bgdl_jupyter.engine.rate_limit import RateLimiter
 from bgdl_jupyter.storage.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from bgdl_jupyter.engine.loop import Place
     from bgdl_jupyter.engine.order import Journal
@@ -62,17 +62,27 @@ def _transport_class(scheme: str) -> Callable[[], Transport]:
     return own
 
 
+async def _always(_: str) -> bool:
+    return True
+
+
 class Facilities:
     """
     The shared means of all transfers of one process.
 
     Made on any thread; used on the loop of ``place``.
+
+    Attributes
+    ----------
+    is_reachable:
+        Whether this machine has a network to reach a host by; set by who watches it.
     """
 
     def __init__(self, place: Place, journal: Journal) -> None:
         self.place = place
         self.journal = journal
         self.limiter = RateLimiter(None)
+        self.is_reachable: Callable[[str], Awaitable[bool]] = _always
         self.hosts = Hosts()
         self.writer = Writer()
         self.committer = Committer(self)

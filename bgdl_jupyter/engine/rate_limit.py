@@ -129,7 +129,7 @@ class CombinedLimiter:
     """
 
     def __init__(self, *limiters: RateLimiter, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limiters = limiters
+        self._limiters: tuple[RateLimiter, ...] = limiters
         self._clock = clock
         self._waited = 0.0
         self._waiting = 0
@@ -149,6 +149,10 @@ class CombinedLimiter:
         """Count bytes with every limiter, and return what to wait for before more are taken; None when nothing."""
         turns = [turn for limiter in self._limiters if (turn := limiter.take(count)) is not None]
         return _Wait(self, turns) if turns else None
+
+    def release(self) -> None:
+        """Ask nobody any more; who waits already still gets the turn it was promised."""
+        self._limiters = ()
 
     async def wait(self, turns: Sequence[asyncio.Future[None]]) -> None:
         """Wait for all the turns, and count the time once however many connections wait."""

@@ -95,6 +95,7 @@ def decide_retry(
     policy: RetryPolicy,
     is_repeatable: bool,
     draw: Callable[[], float],
+    has_network: bool = True,
 ) -> Wait | GiveUp:
     """
     Return whether to try again after an attempt failed, and when.
@@ -112,6 +113,8 @@ def decide_retry(
         False where the request must not arrive twice (a POST).
     draw:
         A random number from 0 up to, and not including, 1.
+    has_network:
+        False while this machine has no way to the host: then it is nobody's attempt, either.
     """
     if _is_local_shortage(error):
         seconds = _SHORTAGE_DELAY + _SHORTAGE_SPREAD * draw()
@@ -120,6 +123,8 @@ def decide_retry(
         return GiveUp("another try would meet the same")
     if not is_repeatable and _may_have_arrived(error):
         return GiveUp("the request may have arrived, and a POST is not sent twice by itself")
+    if not has_network and error.http_status is None:
+        return Wait(_SHORTAGE_DELAY + _SHORTAGE_SPREAD * draw(), "waiting for the network", spends_attempt=False)
     if failures_without_progress >= policy.max_retries:
         return GiveUp(f"{failures_without_progress + 1} tries in a row brought no byte")
     jitter = draw() * _longest_backoff(error, failures_without_progress, policy)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import sys
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.scheduler import Candidate, Limits, Queue, Running, admit
 from bgdl_jupyter.uris import origin_of
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from bgdl_jupyter.engine.hosts import Hosts
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.registry import Registry
+
+
+_NO_LIMITS: Final = Limits(max_parallel=sys.maxsize, max_parallel_per_host=sys.maxsize)
 
 
 class Admission:
@@ -38,6 +42,7 @@ class Admission:
         self._hosts = hosts
         self._start = start
         self._queue = Queue()
+        self._unlimited = Queue()
         self._running: dict[UUID, Candidate] = {}
         self._readmissions: dict[UUID, asyncio.Future[None]] = {}
         self._is_due = False
@@ -51,17 +56,21 @@ class Admission:
 
     def enqueue(self, operation: DownloadOperation) -> None:
         """Let an operation wait for its turn; its place in the queue follows its priority and position."""
-        self._queue.add(candidate_of(operation))
+        self.withdraw(operation.guid)
+        queue = self._unlimited if operation.is_unconstrained else self._queue
+        queue.add(candidate_of(operation))
         self.look_soon()
 
     def requeue(self, operation: DownloadOperation) -> None:
-        """Give a waiting operation the place that it has by now."""
-        if operation.guid in self._queue:
+        """Give a waiting operation the place that it has by now, and a running one without limits its own."""
+        if operation.guid in self._queue or operation.guid in self._unlimited:
             self.enqueue(operation)
+        elif operation.is_unconstrained:
+            self.leave(operation.guid)
 
-    def withdraw(self, operation_id: UUID) -> None:
-        """Let an operation wait no longer."""
-        self._queue.remove(operation_id)
+    def withdraw(self, operation_id: UUID) -> Candidate | None:
+        """Let an operation wait no longer; return it as it waited."""
+        return self._queue.remove(operation_id) or self._unlimited.remove(operation_id)
 
     def leave(self, operation_id: UUID) -> None:
         """Give a place back."""
@@ -82,18 +91,22 @@ class Admission:
         limits = replace(self.limits, groups=self._registry.group_limits())
         for operation_id in admit(self._queue.lanes, running, limits, held_hosts=held):
             self._let_in(operation_id)
+        # Lifted are our limits; what a server asks for still counts.
+        for operation_id in admit(self._unlimited.lanes, Running(), _NO_LIMITS, held_hosts=held):
+            self._let_in(operation_id, takes_place=False)
         release = self._hosts.next_release()
         if self._release is not None:
             self._release.cancel()
             self._release = None
-        if release is not None and len(self._queue):
+        if release is not None and (len(self._queue) or len(self._unlimited)):
             self._release = self._loop.call_later(max(0.0, release - now), self.look_soon)
 
-    def _let_in(self, operation_id: UUID) -> None:
-        candidate = self._queue.remove(operation_id)
+    def _let_in(self, operation_id: UUID, *, takes_place: bool = True) -> None:
+        candidate = self.withdraw(operation_id)
         if candidate is None:
             return
-        self._running[operation_id] = candidate
+        if takes_place:
+            self._running[operation_id] = candidate
         waiting = self._readmissions.pop(operation_id, None)
         if waiting is None:
             self._start(operation_id)
@@ -111,7 +124,7 @@ class Admission:
             await turn
         finally:
             self._readmissions.pop(operation.guid, None)
-            self._queue.remove(operation.guid)
+            self.withdraw(operation.guid)
 
     def make_current(self, operation: DownloadOperation) -> list[tuple[UUID, float]]:
         """Move a waiting operation, and those behind it, to the front of its group; return the new positions."""

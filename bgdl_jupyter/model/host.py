@@ -14,6 +14,7 @@ import functools
 import importlib
 import sys
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from bgdl_jupyter.engine.loop import LoopPlace, Place, ThreadPlace
@@ -22,8 +23,14 @@ from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from traitlets.config import Config
+
+    from bgdl_jupyter.conditions.base import ConditionsMonitor
+
 __all__ = [
     "FLUSH_BUDGET",
+    "ConsentAnswer",
+    "ConsentForm",
     "Host",
     "LoopPlace",
     "LoopProvider",
@@ -69,19 +76,39 @@ class ViewFactory(Protocol):
         """Return a new view of `model`, or the one it has."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentAnswer:
+    """What somebody said to a question, or why nobody did."""
+
+    is_allowed: bool
+    reason: str
+
+
+class ConsentForm(Protocol):
+    """What puts a question before the user: a widget with Allow and Deny."""
+
+    async def __call__(self, question: str) -> ConsentAnswer:
+        """Return the answer; never waits where nobody can give one."""
+
+
 class Host:
     """
     The process as the model sees it.
 
     Attributes
     ----------
-    loop_provider, view_factory:
+    loop_provider, view_factory, consent_form:
         The slots; None until they are filled.
+    conditions_factory:
+        What makes the monitor of this machine's conditions; None for the real one.
     """
 
     def __init__(self) -> None:
         self.loop_provider: LoopProvider | None = None
         self.view_factory: ViewFactory | None = None
+        self.consent_form: ConsentForm | None = None
+        self.conditions_factory: Callable[[], ConditionsMonitor] | None = None
+        self.configuration: Config | None = None
         self._callback_place: Place | None = None
         self._lock = threading.Lock()
 
@@ -90,6 +117,11 @@ class Host:
         if self.loop_provider is None and kernel_is_running():
             # By name: an import statement would point up. What is above is loaded in notebooks only.
             importlib.import_module("bgdl_jupyter.frontends").furnish(self)
+
+    def present_configuration(self) -> Config | None:
+        """Return the configuration of the kernel, None where there is no kernel."""
+        self.fill()
+        return self.configuration
 
     def provide_place(self, preference: PlacePreference = "auto") -> Place:
         """Return a new place for the downloads; raises `BackgroundTransferError` where there can be no such place."""
@@ -124,6 +156,21 @@ class Host:
         """Whether somebody can answer a question."""
         self.fill()
         return self.loop_provider is not None and self.loop_provider.has_front_end()
+
+    async def ask_consent(self, question: str) -> ConsentAnswer:
+        """Ask the user; answers at once, in the negative, where nobody can be asked."""
+        self.fill()
+        if self.consent_form is None:
+            return ConsentAnswer(is_allowed=False, reason="There is no front end in which somebody could allow it.")
+        return await self.consent_form(question)
+
+    def new_conditions(self) -> ConditionsMonitor:
+        """Return a new monitor of this machine's conditions; called on the loop that it is to run on."""
+        if self.conditions_factory is not None:
+            return self.conditions_factory()
+        from bgdl_jupyter.conditions.monitor import Conditions  # what never downloads needs no monitor
+
+        return Conditions()
 
     def view(self, model: object) -> object | None:
         """Return the view of an object of the model; None where text has to do."""

@@ -28,6 +28,7 @@ from bgdl_jupyter.events import (
 )
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.admission import Admission
+from bgdl_jupyter.model.conditions_watch import ConditionsWatch
 from bgdl_jupyter.model.held import HeldWatch
 from bgdl_jupyter.model.persistence import StateJournal, columns_of, status_columns_of
 from bgdl_jupyter.model.registry import Registry
@@ -72,6 +73,8 @@ class Runner:
         self.limits = SharedLimits(self.admission, self.facilities)
         self.ssl_contexts: dict[UUID, ssl.SSLContext] = {}
         self.held = HeldWatch(self)
+        self.conditions = ConditionsWatch(self)
+        self.facilities.is_reachable = self.conditions.is_reachable
         self._restored: set[str] = set()
 
     # ------------------------------------------------------------------------------------------------ from any thread
@@ -318,6 +321,7 @@ class Runner:
         """End all transfers with their bytes durable; their operations go on in the next kernel."""
         self.admission.close()
         self.held.end()
+        await self.conditions.aclose()
         await self.transfers.stop()
         await self.facilities.aclose()
 

@@ -1,0 +1,238 @@
+"""
+What the machine allows, applied to what runs.
+
+Operations are paused for a cause that is named, and go on by themselves when it has ended.
+
+The monitor is started with the first operation that runs or waits, so that a process that only looks pays nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from bgdl_jupyter.conditions.values import (
+    CostOverride,
+    NetworkConditions,
+    is_loopback,
+    may_reach,
+    may_run,
+    may_transfer,
+)
+from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest
+from bgdl_jupyter.events import OperationAdded, OptionsChanged
+from bgdl_jupyter.model.application import present_application
+from bgdl_jupyter.model.host import host
+from bgdl_jupyter.status import BackgroundTransferCostPolicy, Step, TransferActivity
+from bgdl_jupyter.uris import origin_of
+
+if TYPE_CHECKING:
+    from bgdl_jupyter.conditions.base import ConditionsMonitor
+    from bgdl_jupyter.conditions.values import DiskConditions, PowerConditions
+    from bgdl_jupyter.events import Event
+    from bgdl_jupyter.model.operation import DownloadOperation
+    from bgdl_jupyter.model.runner import Runner
+
+log = logging.getLogger(__name__)
+
+#: Under which name an application's word about the network's cost is kept.
+COST_SETTING: Final = "network_cost"
+# Many transfers fail in the same moment when a network goes; one look is enough for all of them, in seconds.
+_FRESH: Final = 1.0
+_UNSEEN: Final = "Waiting: what the network costs is being looked at."
+#: What else may change what is allowed.
+_RELEVANT: Final = frozenset({"cost_policy", "holder", "requested_uri"})
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Why an operation may not run now: the step that follows, and a sentence."""
+
+    step: Step
+    reason: str
+
+
+def denial(
+    *,
+    network: NetworkConditions,
+    power: PowerConditions,
+    disk: DiskConditions | None,
+    to_host: str,
+    policy: BackgroundTransferCostPolicy,
+    is_unconstrained: bool = False,
+) -> Denial | None:
+    """
+    Return why an operation may not run under these conditions; None where it may.
+
+    A missing network comes before its cost, and that before what the machine itself denies; ``is_unconstrained``
+    lifts only the last.
+    """
+    reach = may_reach(network, to_host)
+    if not reach.allowed:
+        return Denial(Step.NETWORK_LOST, reach.reason)
+    cost = may_transfer(network.cost, policy, background_data_restricted=network.background_data_restricted)
+    if not cost.allowed:
+        return Denial(Step.COST_DENIED, cost.reason)
+    machine = may_run(power, disk)
+    if machine.allowed or is_unconstrained:
+        return None
+    return Denial(Step.POLICY_DENIED, machine.reason)
+
+
+class ConditionsWatch:
+    """Holds the operations of this process to what the machine allows; belongs to the engine's loop."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._monitor: ConditionsMonitor | None = None
+        self._override: CostOverride | None = None
+        self._has_looked = False
+        self._is_due = False
+        self._refreshing: asyncio.Task[None] | None = None
+        self._refreshed_at = float("-inf")
+        runner.events.subscribe(self._hear)
+
+    @property
+    def network(self) -> NetworkConditions:
+        """The network as it was last seen; begins to watch it."""
+        return self.begin().network
+
+    @property
+    def cost_override(self) -> CostOverride:
+        """What the user says about the network's cost."""
+        return self.begin().cost_override
+
+    def begin(self) -> ConditionsMonitor:
+        """Watch from now on."""
+        if self._monitor is None:
+            self._monitor = host().new_conditions()
+            self._monitor.listen(self.look)
+            self._runner.place.spawn(self._start(self._monitor), name="conditions")
+        return self._monitor
+
+    async def _start(self, monitor: ConditionsMonitor) -> None:
+        word = await _read(self._runner, COST_SETTING)
+        if self._override is None and word is not None:
+            _recall_override(monitor, word)
+        await monitor.start()
+        self._has_looked = True
+        self.look()
+
+    async def aclose(self) -> None:
+        """Watch no longer."""
+        if self._monitor is not None:
+            await self._monitor.aclose()
+
+    def override_cost(self, override: CostOverride) -> None:
+        """Take the user's word about the network's cost, and keep it for this application."""
+        self._override = override
+        self.begin().override_cost(override)
+        self._runner.state.put_setting(present_application(), COST_SETTING, override.value)
+
+    # ----------------------------------------------------------------------------------------------------- who may run
+
+    def lets_run(self, operation: DownloadOperation) -> bool:
+        """Whether a running operation may wait for its turn; where it may not, it is paused here."""
+        self.begin()
+        denied = self._denial_of(operation)
+        if denied is not None:
+            self._runner.change_status(operation, denied.step, reason=denied.reason)
+        return denied is None
+
+    def look(self) -> None:
+        """Pause what may not run any more, and let go on what may again."""
+        self._is_due = False
+        live = [each for each in self._runner.registry.all() if each.status.is_live and not each.is_held]
+        for operation in live:
+            if operation.status.is_running:
+                self._stop_if_denied(operation)
+            elif operation.status.waits_for_conditions:
+                self._go_on_if_allowed(operation)
+
+    async def is_reachable(self, to_host: str) -> bool:
+        """Whether there is a network to reach a host by; looks again, since a failure may be the first to tell."""
+        if is_loopback(to_host):
+            return True
+        await self._refresh(self.begin())
+        return may_reach(self.network, to_host).allowed
+
+    def _denial_of(self, operation: DownloadOperation) -> Denial | None:
+        monitor = self.begin()
+        if operation.overrides_policy:
+            return None
+        policy = operation.cost_policy
+        if not self._has_looked and policy is BackgroundTransferCostPolicy.UNRESTRICTED_ONLY:
+            return Denial(Step.COST_DENIED, _UNSEEN)
+        return denial(
+            network=monitor.network,
+            power=monitor.power,
+            disk=monitor.disk(operation.directory),
+            to_host=host_of(operation),
+            policy=policy,
+            is_unconstrained=operation.is_unconstrained,
+        )
+
+    def _stop_if_denied(self, operation: DownloadOperation) -> None:
+        # What must not be sent twice, or is just getting its name, runs to its end or fails.
+        is_under_way = operation.activity > TransferActivity.QUEUED
+        denied = None if is_under_way and not operation.can_pause else self._denial_of(operation)
+        if denied is not None:
+            self._runner.change_status(operation, denied.step, reason=denied.reason)
+            self._runner.admission.withdraw(operation.guid)
+            self._runner.transfers.cancel(operation)
+
+    def _go_on_if_allowed(self, operation: DownloadOperation) -> None:
+        denied = self._denial_of(operation)
+        if denied is not None and operation.status.comes_of(denied.step):
+            return
+        self._runner.change_status(operation, Step.CAUSE_ENDED)
+        self._runner.transfers.enqueue(operation)
+
+    # ----------------------------------------------------------------------------------------------------- when to look
+
+    def _hear(self, event: Event) -> None:
+        match event:
+            case OperationAdded(operation_id=operation_id):
+                operation = self._runner.registry.find(operation_id)
+                if operation is not None and operation.status.waits_for_conditions and not operation.is_held:
+                    self._look_soon()
+            case OptionsChanged(names=names) if names & _RELEVANT and self._monitor is not None:
+                self._look_soon()
+
+    def _look_soon(self) -> None:
+        self.begin()
+        if not self._is_due:
+            self._is_due = True
+            self._runner.place.loop.call_soon(self.look)
+
+    async def _refresh(self, monitor: ConditionsMonitor) -> None:
+        loop = asyncio.get_running_loop()
+        if self._refreshing is None and loop.time() - self._refreshed_at < _FRESH:
+            return
+        if self._refreshing is None:
+            self._refreshing = self._runner.place.spawn(monitor.refresh(), name="look at the conditions")
+        # Shielded: the transfer that asks may be paused by what is found.
+        await asyncio.shield(self._refreshing)
+        self._refreshing, self._refreshed_at = None, loop.time()
+
+
+def host_of(operation: DownloadOperation) -> str:
+    """Return the host that an operation has to reach: its proxy's where it was given one."""
+    return origin_of(operation.proxy or operation.requested_uri).host
+
+
+async def _read(runner: Runner, name: str) -> Any:
+    try:
+        return await asyncio.wrap_future(runner.state.setting(present_application(), name))
+    except BackgroundTransferError as error:
+        log.warning("The setting %r cannot be read: %s", name, error)
+        return None
+
+
+def _recall_override(monitor: ConditionsMonitor, word: object) -> None:
+    try:
+        monitor.override_cost(CostOverride.of(str(word)))
+    except InvalidRequest as error:
+        log.warning("What was said about the network's cost is not kept: %s", error)
