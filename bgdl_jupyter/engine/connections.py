@@ -182,7 +182,7 @@ class Crew:
             if delivery is None or not delivery.has_begun:
                 segments[task] = ActiveSegment(part.start, part.stop)
             else:
-                segments[task] = ActiveSegment(delivery.position, delivery.stop or length, delivery.rate)
+                segments[task] = ActiveSegment(delivery.written_to, delivery.stop or length, delivery.rate)
         return segments
 
     def _next_part(self) -> ByteRange | None:
@@ -200,7 +200,7 @@ class Crew:
             return None
         task = tasks[split.index]
         delivery = self._deliveries[task]
-        if delivery is None or not delivery.has_begun:
+        if delivery is None or not delivery.has_begun or delivery.position >= split.taken.start:
             return None
         delivery.stop = split.taken.start
         self._parts[task] = ByteRange(self._parts[task].start, split.taken.start)

@@ -129,7 +129,7 @@ class Delivery:
             file,
             position=position,
             skipped=skipped,
-            stop=gap.stop or None,
+            stop=gap.stop or self._ceiling(),
             expected=expected,
             writer=self._facilities.writer,
             digest=self._holding.digest,
@@ -139,7 +139,19 @@ class Delivery:
         )
         now = self._begun_at = asyncio.get_running_loop().time()
         self._stall = StallWatch(now, window=self._options.stall_timeout, least=self._options.stall_bytes)
-        return await self._receive(self._sink)
+        delivered = await self._receive(self._sink)
+        self._check_size(delivered.position)
+        return delivered
+
+    def _ceiling(self) -> int | None:
+        """Return where a body that does not say how long it is has become too long."""
+        most = self._options.max_size
+        return None if most is None or self._holding.length is not None else most + 1
+
+    def _check_size(self, size: int) -> None:
+        most = self._options.max_size
+        if most is not None and size > most:
+            raise IntegrityFailed(f"The file has more bytes than max_size ({most:,}).", hint="")
 
     def _is_small(self, position: int) -> bool:
         answer = self._exchange.answer
@@ -203,6 +215,11 @@ class Delivery:
     def position(self) -> int:
         """Where the next byte belongs."""
         return self._sink.position if self._sink is not None else 0
+
+    @property
+    def written_to(self) -> int:
+        """Up to where its bytes are in the file; between here and `position` they are on their way."""
+        return self._sink.written_to if self._sink is not None else 0
 
     @property
     def rate(self) -> float:

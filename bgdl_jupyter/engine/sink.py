@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.errors import ResourceChanged, TransferFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
 
     from bgdl_jupyter.engine.rate_limit import CombinedLimiter
     from bgdl_jupyter.storage.digests import RunningDigest
@@ -96,6 +96,7 @@ class PartialFileSink:
         self._filled = 0
         self._offset = position + skipped + len(expected)
         self._skip = skipped
+        self.written_to = self._offset
         self._loop = asyncio.get_running_loop()
         self._unwritten = 0
         self._idle: asyncio.Future[None] | None = None
@@ -159,9 +160,10 @@ class PartialFileSink:
             return self._fail(self._error)
         if limit is None and room is None and durable is None:
             return None
-        return self._wait_for(limit, asyncio.wrap_future(room) if room is not None else None, durable)
+        return _Waits(self, limit, asyncio.wrap_future(room) if room is not None else None, durable)
 
-    async def _wait_for(self, *waits: Awaitable[None] | None) -> None:
+    async def wait_for(self, *waits: Awaitable[None] | None) -> None:
+        """Wait until more may be taken; raises what went wrong meanwhile."""
         self.is_held_back = True
         try:
             for wait in waits:
@@ -175,7 +177,7 @@ class PartialFileSink:
 
     def _fail(self, error: BaseException) -> Awaitable[None]:
         self._error = error
-        return self._wait_for()
+        return _Waits(self)
 
     def _stop_here(self) -> Awaitable[None]:
         assert self.stop is not None  # noqa: S101 (the caller looked)
@@ -214,6 +216,7 @@ class PartialFileSink:
         if error is not None:
             self._error = self._error or error
         else:
+            self.written_to = bounds[1]
             self._wrote(*bounds)
         if self._unwritten == 0 and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
@@ -235,12 +238,34 @@ class PartialFileSink:
             raise self._error
 
 
+class _Waits:
+    """What `received` gives: silent when it is dropped, as a coroutine would not be."""
+
+    __slots__ = ("_sink", "_waits")
+
+    def __init__(self, sink: PartialFileSink, *waits: Awaitable[None] | None) -> None:
+        self._sink = sink
+        self._waits = waits
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._sink.wait_for(*self._waits).__await__()
+
+
+class _Both:
+    """One wait after the other; silent when it is dropped, too."""
+
+    __slots__ = ("_first", "_second")
+
+    def __init__(self, first: Awaitable[None], second: Awaitable[None]) -> None:
+        self._first = first
+        self._second = second
+
+    def __await__(self) -> Generator[Any, None, None]:
+        yield from self._first.__await__()
+        yield from self._second.__await__()
+
+
 def _both(first: Awaitable[None] | None, second: Awaitable[None] | None) -> Awaitable[None] | None:
     if first is None or second is None:
         return second if first is None else first
-
-    async def wait() -> None:
-        await first
-        await second
-
-    return wait()
+    return _Both(first, second)

@@ -99,6 +99,7 @@ class Transfer:
         self._meter = RateMeter(now)
         self._told = -1
         self._told_ranges = EMPTY
+        self._most = durable.finished.total
         self._ticks = 0
         self._delivery: Crew | Delivery | None = None
         self._small_body: memoryview | None = None
@@ -143,14 +144,18 @@ class Transfer:
     async def _fetch(self) -> None:
         failures = 0
         while not (self._holding.is_whole or self._small_body is not None):
-            before = self._meter.total
             try:
                 await self._attempt()
             except OverlapMismatch as error:
                 await self._start_over(error.message)
             except TransferFailed as error:
-                failures = 0 if self._meter.total > before else failures
+                failures = 0 if self._has_more_than_ever() else failures
                 failures += 1 if await self._back_off(error, failures) else 0
+
+    def _has_more_than_ever(self) -> bool:
+        """Whether the attempt brought a new byte: one that was fetched anew after a restart is none."""
+        before, self._most = self._most, max(self._most, self._holding.written.total)
+        return self._most > before
 
     async def _back_off(self, error: TransferFailed, failures: int) -> bool:
         """Wait until it is worth another try, and return whether this one counts; raise the error where none is."""
@@ -161,6 +166,7 @@ class Transfer:
             policy=options.retry,
             is_repeatable=options.is_repeatable,
             draw=self._draw,
+            has_network=error.http_status is not None or await self._facilities.is_reachable(self._host),
         )
         if isinstance(decision, GiveUp):
             raise error

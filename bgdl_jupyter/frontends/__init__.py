@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 def furnish(host: Host) -> None:
     """Fill the slots of the model's host; called once a kernel runs in this process."""
+    from IPython import get_ipython
+
     from bgdl_jupyter.frontends import kernel
 
     host.loop_provider = kernel
+    host.configuration = get_ipython().config
     host.view_factory = _view
 
 

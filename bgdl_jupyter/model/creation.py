@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from bgdl_jupyter.errors import DestinationExists, DestinationInUse, DuplicateDownload, StateFileError
+from bgdl_jupyter.model.existing import completed_twin
 from bgdl_jupyter.model.operation import DownloadOperation
-from bgdl_jupyter.model.persistence import completed_twin, plain
+from bgdl_jupyter.model.persistence import plain
+from bgdl_jupyter.model.restoring import restore
 from bgdl_jupyter.status import BackgroundTransferStatus, CreationCollisionOption
 from bgdl_jupyter.storage.filenames import destination_key, unique_names
 from bgdl_jupyter.storage.records import OperationRow, RowConflict
@@ -37,8 +39,11 @@ _MOST_NAMES: Final = 10_000
 class Creation:
     """One call of a user that creates operations: its operations make one batch."""
 
-    def __init__(self, runner: Runner, application: str, batch: str | None = None) -> None:
+    def __init__(
+        self, runner: Runner, application: str, *, batch: str | None = None, on_restore: str = "resume"
+    ) -> None:
         self._runner = runner
+        self._on_restore = on_restore
         self._application = application
         self._batch = batch or uuid4().hex
 
@@ -58,13 +63,13 @@ class Creation:
             except RowConflict as conflict:
                 if conflict.kind == "destination" and _may_rename(draft):
                     continue
-                raise self._refusal(conflict, path) from None
+                raise self._refusal(conflict, draft, path) from None
             return self._introduce([(row, draft)])[0]
         raise StateFileError(f"No name like {draft.values['fallback_name']!r} is free.")
 
     def create_or_join(self, draft: Draft) -> DownloadOperation:
         """Create an operation; or return the one that fetches the same already, or has fetched it and verifies."""
-        done = completed_twin(self._runner, self._owner(draft), draft)
+        done = self._done(draft)
         if done is not None:
             return done
         try:
@@ -76,7 +81,14 @@ class Creation:
             raise
 
     def create_many(self, drafts: Sequence[Draft]) -> list[DownloadOperation]:
-        """Create and start many operations; what is being fetched already, or is there, is left as it is."""
+        """
+        Create and start many operations; what is being fetched already, or is there, is left as it is.
+
+        Raises
+        ------
+        DuplicateDownload, DestinationInUse
+            Some could not be created, and this is the first of their errors; the others were started.
+        """
         created: list[DownloadOperation] = []
         for start in range(0, len(drafts), _TOGETHER):
             created += self._create_together(drafts[start : start + _TOGETHER])
@@ -86,7 +98,7 @@ class Creation:
         """Insert in one transaction; those that it refuses go the slow way, one by one."""
         pairs, done = [], []
         for draft in drafts:
-            twin = completed_twin(self._runner, self._owner(draft), draft)
+            twin = self._done(draft)
             if twin is not None:
                 done.append(twin)
             else:
@@ -95,9 +107,19 @@ class Creation:
         inserted = [pair for pair, conflict in zip(pairs, conflicts, strict=True) if conflict is None]
         refused = [draft for (_, draft), conflict in zip(pairs, conflicts, strict=True) if conflict is not None]
         operations = self._introduce(inserted)
-        operations += [self.create_or_join(draft) for draft in refused]
+        refusals: list[DuplicateDownload | DestinationInUse] = []
+        for draft in refused:
+            try:
+                operations.append(self.create_or_join(draft))
+            except (DuplicateDownload, DestinationInUse) as refusal:
+                refusals.append(refusal)
         self._runner.start_all(operations)
+        if refusals:
+            raise refusals[0]
         return operations + done
+
+    def _done(self, draft: Draft) -> DownloadOperation | None:
+        return completed_twin(self._runner, self._owner(draft), draft, self._identity(draft))
 
     def _paths(self, draft: Draft) -> Iterator[Path | None]:
         """Yield the paths to try; a file that exists and may be neither replaced nor avoided is an error."""
@@ -158,14 +180,24 @@ class Creation:
         operation.identity = row.identity
         return operation
 
-    def _refusal(self, conflict: RowConflict, path: Path | None) -> DuplicateDownload | DestinationInUse:
-        """Say what is in the way, as far as the caller may see it: another group is only named as such."""
-        other = self._runner.registry.find(conflict.operation_id)
+    def _refusal(self, conflict: RowConflict, draft: Draft, path: Path | None) -> DuplicateDownload | DestinationInUse:
+        """Say what is in the way, as far as the caller may see it: of another group only that there is one."""
         if conflict.kind == "destination":
-            return DestinationInUse(f"Another download will write {str(path)!r}; choose another name.", operation=other)
-        if conflict.group:
-            return DuplicateDownload(f"The same is being fetched in the group {conflict.group!r}.", operation=other)
-        return DuplicateDownload("The same is being fetched already; attach() to it, or cancel it.", operation=other)
+            return DestinationInUse(f"Another download will write {str(path)!r}; choose another name.")
+        if conflict.group != draft.group:
+            where = "another group" if conflict.group else "no group"
+            return DuplicateDownload(f"The same is being fetched in {where}.")
+        other = self._find(conflict)
+        name = f" as {other.name!r}" if other is not None else ""
+        return DuplicateDownload(
+            f"The same is being fetched already{name}; attach() to it or cancel it.", operation=other
+        )
+
+    def _find(self, conflict: RowConflict) -> DownloadOperation | None:
+        """Return the operation that is in the way; a kernel before this one may have left it."""
+        if self._runner.registry.find(conflict.operation_id) is None and conflict.application == self._application:
+            restore(self._runner, self._application, on_restore=self._on_restore)
+        return self._runner.registry.find(conflict.operation_id)
 
 
 def _may_rename(draft: Draft) -> bool:

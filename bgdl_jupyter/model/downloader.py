@@ -11,6 +11,8 @@ from traitlets.config import Configurable
 
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.application import present_application
+from bgdl_jupyter.model.configuration import from_environment
+from bgdl_jupyter.model.consent import Negotiable
 from bgdl_jupyter.model.creation import Creation
 from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
 from bgdl_jupyter.model.draft import check_group_name, credential_of, draft_download, put_header
@@ -18,18 +20,20 @@ from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.process import current_runner
-from bgdl_jupyter.model.restoring import restore
+from bgdl_jupyter.model.restoring import group_of, restore
 from bgdl_jupyter.status import (
     BackgroundTransferCostPolicy,
     BackgroundTransferPriority,
     CreationCollisionOption,
     Step,
 )
+from bgdl_jupyter.uris import split_uri
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping
 
+    from bgdl_jupyter.model.draft import Draft
     from bgdl_jupyter.model.host import PlacePreference
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
@@ -61,7 +65,7 @@ _COPIED: Final = (
 )
 
 
-class BackgroundDownloader(Configurable):
+class BackgroundDownloader(Negotiable, Configurable):
     """
     Starts downloads: ``Windows.Networking.BackgroundTransfer.BackgroundDownloader``.
 
@@ -130,9 +134,10 @@ class BackgroundDownloader(Configurable):
         unknown = [name for name in traits if not self.has_trait(name) and name not in ("parent", "config", "log")]
         if unknown:
             raise TypeError(f"BackgroundDownloader has no setting {unknown[0]!r}; see help(BackgroundDownloader).")
-        super().__init__(**traits)
+        environment = from_environment(self.class_traits(config=True))
+        super().__init__(**(environment | traits))
         self.completion_group = completion_group
-        self._explicit = {name for name in _SHARED if name in traits or name in self._configured()}
+        self._explicit = {name for name in _SHARED if name in {*traits, *environment, *self._configured()}}
         self._share()
 
     def _configured(self) -> frozenset[str]:
@@ -165,7 +170,7 @@ class BackgroundDownloader(Configurable):
         uri:
             What to fetch; http, https, ftp or ftps.
         result_file:
-            The file, or a folder that exists, or None for the working directory; then the server names the file.
+            The file; None for one in the working directory that the server names.
         options:
             ``collision``, ``request_body_file``, ``sha256``, ``checksum``, ``headers``, ``group``, ``priority``,
             ``cost_policy``, ``expect_type``, ``max_size``, ``method``, ``sensitive_query``, ``application``.
@@ -181,7 +186,7 @@ class BackgroundDownloader(Configurable):
         StateFileError
             The operation could not be recorded.
         """
-        return self._creation().create_one(self._draft(uri, result_file, options))
+        return self._creation().create_one(self._draft(uri, result_file, options, may_be_folder=False))
 
     def download(
         self, uri: str, destination: str | os.PathLike[str] | None = None, **options: Any
@@ -190,8 +195,10 @@ class BackgroundDownloader(Configurable):
         Create and start an operation; meant to be run again.
 
         A download of the same that is not final is returned instead; a finished file that verifies is taken as it is
-        (OPEN_IF_EXISTS). Parameters and errors as `create_download`.
+        (OPEN_IF_EXISTS). Parameters and errors as `create_download`; ``destination`` may be a folder, too, in which
+        the server names the file.
         """
+        self.restore()
         options.setdefault("collision", CreationCollisionOption.OPEN_IF_EXISTS)
         operation = self._creation().create_or_join(self._draft(uri, destination, options))
         if Step.START in operation.allowed_steps:
@@ -218,6 +225,7 @@ class BackgroundDownloader(Configurable):
         InvalidRequest
             A line cannot be used; the message says which, and nothing was started.
         """
+        self.restore()
         options.setdefault("collision", CreationCollisionOption.OPEN_IF_EXISTS)
         name = check_group_name(getattr(group, "name", group))
         options["group"] = name
@@ -231,8 +239,7 @@ class BackgroundDownloader(Configurable):
 
         if not check_group_name(name):
             raise InvalidRequest("A group needs a name.")
-        runner = self._runner
-        return runner.place.call(runner.registry.group, self._application(), name)
+        return group_of(self._runner, self._application(), name)
 
     def get_current_downloads(
         self, *, group: str | BackgroundTransferGroup | None = None, application: str | None = None
@@ -251,7 +258,7 @@ class BackgroundDownloader(Configurable):
         owner = application or self._application()
         restore(runner, owner, on_restore=self.on_restore)
         name = check_group_name(getattr(group, "name", group))
-        return runner.current(None if owner == "*" else owner, name)
+        return runner.take_current(None if owner == "*" else owner, name)
 
     def restore(self) -> list[DownloadOperation]:
         """Take up this application's operations again, once in a process; return those that were restored."""
@@ -294,9 +301,9 @@ class BackgroundDownloader(Configurable):
         return self.application or present_application()
 
     def _creation(self) -> Creation:
-        return Creation(self._runner, self._application())
+        return Creation(self._runner, self._application(), on_restore=self.on_restore)
 
-    def _draft(self, uri: str, result_file: Any, options: Mapping[str, Any]) -> Any:
+    def _draft(self, uri: str, result_file: Any, options: Mapping[str, Any], *, may_be_folder: bool = True) -> Draft:
         self._secrets.server = credential_of(self.server_credential)
         self._secrets.proxy = credential_of(self.proxy_credential)
         return draft_download(
@@ -306,9 +313,10 @@ class BackgroundDownloader(Configurable):
             headers=self._plain_headers,
             secrets=self._secrets,
             options=options,
+            may_be_folder=may_be_folder,
         )
 
-    def _draft_of_line(self, number: int, line: str | Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    def _draft_of_line(self, number: int, line: str | Mapping[str, Any], options: Mapping[str, Any]) -> Draft:
         from bgdl_jupyter.errors import InvalidRequest
 
         try:
@@ -346,6 +354,16 @@ class BackgroundDownloader(Configurable):
             raise TraitError(f"{proposal['trait'].name} is a number above 0, not {value}.")
         return value
 
+    @validate("proxy")
+    def _check_proxy(self, proposal: Any) -> str:
+        """Keep who we are to the proxy apart from where it is."""
+        if not proposal["value"]:
+            self._secrets.proxy_user_info = None
+            return ""
+        split = split_uri(proposal["value"], frozenset({"http", "https"}))
+        self._secrets.proxy_user_info = split.user_info
+        return split.public
+
     @validate("connect_timeout", "response_timeout", "stall_timeout")
     def _check_seconds(self, proposal: Any) -> float:
         value: float = proposal["value"]
@@ -366,8 +384,9 @@ class BackgroundDownloader(Configurable):
 
 @functools.cache
 def default_downloader() -> BackgroundDownloader:
-    """Return the downloader of the magics and of `download`; made at the first use."""
-    return BackgroundDownloader()
+    """Return the downloader of the magics and of `download`; made at the first use, with the kernel's configuration."""
+    configuration = host().present_configuration()
+    return BackgroundDownloader() if configuration is None else BackgroundDownloader(config=configuration)
 
 
 def download(uri: str, destination: str | os.PathLike[str] | None = None, **options: Any) -> DownloadOperation:

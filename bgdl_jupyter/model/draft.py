@@ -61,6 +61,7 @@ def draft_download(
     headers: Mapping[str, str | Secret],
     secrets: OperationSecrets,
     options: Mapping[str, Any],
+    may_be_folder: bool = True,
 ) -> Draft:
     """
     Check everything about a download that can be checked without the server.
@@ -74,6 +75,8 @@ def draft_download(
         The downloader's settings; ``headers`` and ``secrets`` are copied.
     options:
         What the caller gave by keyword.
+    may_be_folder:
+        Whether ``result_file`` may be a folder for a file that the server names.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def draft_download(
     )
     plain = {name: value for name, value in headers.items() if isinstance(value, str)}
     _add_headers(options.get("headers") or {}, plain, taken)
-    destination, directory = _destination(result_file, split.public)
+    destination, directory = _destination(result_file, split.public, may_be_folder=may_be_folder)
     method = _method(options, defaults)
     settings = {
         **defaults["options"],
@@ -159,13 +162,18 @@ def put_header(
         plain[name] = value
 
 
-def _destination(result_file: str | os.PathLike[str] | None, uri: str) -> tuple[Path | None, Path]:
+def _destination(
+    result_file: str | os.PathLike[str] | None, uri: str, *, may_be_folder: bool
+) -> tuple[Path | None, Path]:
     if result_file is not None and not isinstance(result_file, str | os.PathLike):
         raise InvalidRequest(f"A destination is a path, not {type(result_file).__name__}.")
     if result_file is not None and not str(result_file):
         raise InvalidRequest("The destination is empty; give a file, a folder, or None.")
     path = Path.cwd() if result_file is None else _absolute(result_file)
-    if path.is_dir() or str(result_file or "").endswith(("/", os.sep)):
+    is_folder = path.is_dir() or str(result_file or "").endswith(("/", os.sep))
+    if is_folder and result_file is not None and not may_be_folder:
+        raise InvalidRequest(f"{str(path)!r} is a folder; name a file in it, or use download(), which takes folders.")
+    if is_folder:
         check_destination(path / name_from_uri(uri))
         return None, path
     check_destination(path)

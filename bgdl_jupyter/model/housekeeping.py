@@ -7,6 +7,7 @@ Clearing, adopting, purging, taking up and verifying; all of it blocks, and belo
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest, StorageFailed
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.persistence import operation_from
-from bgdl_jupyter.model.process import current_runner
+from bgdl_jupyter.model.process import current_runner, shut_down
 from bgdl_jupyter.model.restoring import restore, take_over
 from bgdl_jupyter.secret import Secret
 from bgdl_jupyter.storage.digests import new_hash, parse_checksum
@@ -28,6 +29,7 @@ from bgdl_jupyter.uris import split_uri
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from concurrent.futures import Future
+    from uuid import UUID
 
     from bgdl_jupyter.model.downloader import BackgroundDownloader
     from bgdl_jupyter.model.operation import DownloadOperation
@@ -49,8 +51,10 @@ __all__ = [
     "engine_facts",
     "forget_history",
     "forgotten_applications",
+    "left_of",
     "operations_of",
     "purge",
+    "remove_state_file",
     "take",
     "take_up",
     "vault_works",
@@ -189,18 +193,26 @@ def _introduce(runner: Runner, rows: Sequence[tuple[OperationRow, bool]]) -> Non
     runner.introduce(operations, was_restored=True)
 
 
-def take_up(downloader: BackgroundDownloader, uri: str) -> None:
-    """Take up what an earlier process left of the same URI, and nothing else: a command line fetches one file."""
+def take_up(operation_ids: Iterable[UUID]) -> list[DownloadOperation]:
+    """Take up operations that no living kernel has, of any application, and return them; the others are left out."""
     runner = current_runner()
-    public = split_uri(uri, known_schemes()).public
-    rows = runner.state.rows(application=application_of(downloader)).result(_WITHIN)
-    same = [row for row in rows if row.record.get("requested_uri") == public]
-    found = [(row, False) for row in same if row.is_final]
-    for row in same:
-        acquired = None if row.is_final else runner.state.acquire_one(row.operation_id).result(_WITHIN)
+    found = []
+    for operation_id in operation_ids:
+        acquired = runner.state.acquire_one(operation_id).result(_WITHIN)
         if acquired is not None:
             found.append((acquired.row, not acquired.was_proven_dead))
+    pictures = [runner.registry.find(row.operation_id) for row, _ in found]
+    runner.place.call_within(_WITHIN, _forget_all, runner, [each for each in pictures if each is not None])
     runner.place.call_within(_WITHIN, _introduce, runner, found)
+    taken = [runner.registry.find(row.operation_id) for row, _ in found]
+    return [each for each in taken if each is not None]
+
+
+def left_of(downloader: BackgroundDownloader, uri: str) -> list[UUID]:
+    """Return the operations of the same URI that earlier processes of this application have in the state file."""
+    public = split_uri(uri, known_schemes()).public
+    rows = current_runner().state.rows(application=application_of(downloader)).result(_WITHIN)
+    return [row.operation_id for row in rows if row.record.get("requested_uri") == public]
 
 
 # ------------------------------------------------------------------------------------------------------------ facts
@@ -277,6 +289,29 @@ def purge(application: str | None) -> Purged:
         if row.record.get("secret_names"):
             runner.vault.delete(str(row.operation_id)).result(_WITHIN)
     return Purged(operations=len(rows), partial_files=deleted, left=(*left, *_kept(application)))
+
+
+def remove_state_file() -> str:
+    """
+    Delete the state file and its folder, and end the engine of this process; return what was left, and why.
+
+    For the last clean-up before this package is uninstalled.
+    """
+    state = current_runner().state
+    path = state.path
+    holders = [holder for each in state.applications().result(_WITHIN) for holder in each.held_by]
+    others = [each for each in holders if each.kernel_id != state.kernel_id]
+    if path is None or others:
+        return "The state file is left: another kernel uses it." if others else ""
+    shut_down()
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    shutil.rmtree(path.parent / "kernels", ignore_errors=True)
+    left = [each.name for each in path.parent.iterdir()]
+    if left:
+        return f"Other files are left in {str(path.parent)!r}: {', '.join(left)}."
+    path.parent.rmdir()
+    return ""
 
 
 def _kept(application: str | None) -> list[str]:

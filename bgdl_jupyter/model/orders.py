@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 from bgdl_jupyter.engine.order import Options, Order
 from bgdl_jupyter.engine.retry import RetryPolicy
-from bgdl_jupyter.errors import StateFileError
+from bgdl_jupyter.errors import InvalidRequest, StateFileError, TransferFailed
 from bgdl_jupyter.events import DestinationChosen
+from bgdl_jupyter.model.access import credential_from_netrc, proxy_for
 from bgdl_jupyter.storage.filenames import destination_key, safe_name, unique_names
 from bgdl_jupyter.storage.records import RowConflict
-from bgdl_jupyter.transport.base import ProxyServer, Request, Safety
-from bgdl_jupyter.uris import SplitUri
+from bgdl_jupyter.transport.base import Request, Safety
+from bgdl_jupyter.uris import SplitUri, origin_of
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.resource import Resource, Validator
-    from bgdl_jupyter.secret import Secret
+    from bgdl_jupyter.secret import Credential, Secret
 
 _NOT_REPEATABLE = frozenset({"POST", "PATCH"})
 _MOST_NAMES = 10_000
@@ -77,6 +78,10 @@ async def make_request(
     """
     await recall_secrets(runner, operation)
     settings, secrets = operation.options, operation.secrets
+    try:
+        proxy, credential = proxy_for(operation), await _credential(runner, operation)
+    except InvalidRequest as error:  # of the environment or a file, found out only now
+        raise TransferFailed(str(error)) from None
     headers: list[tuple[str, str | Secret]] = [*operation.plain_headers.items(), *secrets.headers.items()]
     body = settings.get("request_body_file")
     return Request(
@@ -87,8 +92,8 @@ async def make_request(
         start=start,
         stop=stop,
         condition=condition,
-        credential=secrets.server,
-        proxy=_proxy(operation),
+        credential=credential,
+        proxy=proxy,
         safety=Safety(
             **{name: settings.get(name, False) for name in Safety.__dataclass_fields__},
         ),
@@ -98,11 +103,11 @@ async def make_request(
     )
 
 
-def _proxy(operation: DownloadOperation) -> ProxyServer | None:
-    if not operation.proxy:
-        return None
-    secrets = operation.secrets
-    return ProxyServer(uri=SplitUri(operation.proxy, None, secrets.proxy_user_info), credential=secrets.proxy)
+async def _credential(runner: Runner, operation: DownloadOperation) -> Credential | None:
+    given = operation.secrets.server
+    if given is not None or operation.secrets.user_info is not None or not operation.options.get("use_netrc"):
+        return given
+    return await runner.facilities.run(credential_from_netrc, origin_of(operation.requested_uri).host)
 
 
 async def recall_secrets(runner: Runner, operation: DownloadOperation) -> None:

@@ -21,11 +21,10 @@ from traitlets import TraitError
 
 from bgdl_jupyter.engine.order import Durable, LeaseLost
 from bgdl_jupyter.model.operation import DownloadOperation
-from bgdl_jupyter.status import BackgroundTransferStatus, CreationCollisionOption, Integrity
+from bgdl_jupyter.status import BackgroundTransferStatus
 
 if TYPE_CHECKING:
     from bgdl_jupyter.events import Completed
-    from bgdl_jupyter.model.draft import Draft
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.storage.records import OperationRow
     from bgdl_jupyter.storage.state_file import StateFile
@@ -132,27 +131,6 @@ def _values_of(row: OperationRow) -> dict[str, Any]:
         "created_at": row.created_at,
         "final_at": row.final_at,
     }
-
-
-def completed_twin(runner: Runner, application: str, draft: Draft) -> DownloadOperation | None:
-    """Return the finished operation whose file is what the draft asks for, still there and verified; None else."""
-    path = draft.values["result_file"]
-    if draft.values["collision"] is not CreationCollisionOption.OPEN_IF_EXISTS or path is None or not path.is_file():
-        return None
-    for operation in runner.place.call(runner.registry.finished_with, application, path):
-        if operation.size == path.stat().st_size and _serves(operation, draft):
-            return operation
-    return None
-
-
-def _serves(operation: DownloadOperation, draft: Draft) -> bool:
-    """Whether a finished file was verified as far as the draft asks, and has not been touched since."""
-    wanted = draft.values["checksum"]
-    if wanted and operation.digest != wanted:
-        return False
-    return operation.requested_uri == draft.values["requested_uri"] and (
-        bool(operation.digest) or operation.integrity is Integrity.LENGTH_AND_VALIDATOR
-    )
 
 
 class StateJournal:

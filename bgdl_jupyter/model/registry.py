@@ -10,7 +10,6 @@ from bgdl_jupyter.model.group import BackgroundTransferGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
     from uuid import UUID
 
     from bgdl_jupyter.model.operation import DownloadOperation
@@ -24,7 +23,7 @@ class Registry:
         self._runner = runner
         self._operations: dict[UUID, DownloadOperation] = {}
         self._groups: dict[tuple[str, str], BackgroundTransferGroup] = {}
-        self._by_path: defaultdict[Path, list[DownloadOperation]] = defaultdict(list)
+        self._by_identity: defaultdict[str, list[DownloadOperation]] = defaultdict(list)
 
     def __len__(self) -> int:
         return len(self._operations)
@@ -40,24 +39,17 @@ class Registry:
     def add(self, operation: DownloadOperation) -> None:
         """Take an operation in."""
         self._operations[operation.guid] = operation
-        self.note_path(operation)
+        self._by_identity[operation.identity].append(operation)
         if operation.group:
             self.group(operation.application, operation.group).add_member(operation)
-
-    def note_path(self, operation: DownloadOperation) -> None:
-        """Remember where the operation's file is."""
-        if operation.result_file is None:
-            return
-        there = self._by_path[operation.result_file]
-        if not any(each is operation for each in there):
-            there.append(operation)
 
     def remove(self, operation: DownloadOperation) -> None:
         """Let an operation go."""
         self._operations.pop(operation.guid, None)
-        for path in (operation.result_file, operation.directory):
-            if path is not None and operation in self._by_path.get(path, ()):
-                self._by_path[path].remove(operation)
+        same = self._by_identity[operation.identity]
+        same[:] = [each for each in same if each is not operation]
+        if not same:
+            del self._by_identity[operation.identity]
         if operation.group:
             self.group(operation.application, operation.group).remove_member(operation)
 
@@ -68,6 +60,10 @@ class Registry:
             values = {"name": name, "application": application, **(record or {})}
             self._groups[key] = BackgroundTransferGroup(self._runner, **values)
         return self._groups[key]
+
+    def has_group(self, application: str, name: str) -> bool:
+        """Whether the group of this name was made already."""
+        return (application, name) in self._groups
 
     def groups(self, application: str) -> list[BackgroundTransferGroup]:
         """Return the groups of an application."""
@@ -86,10 +82,10 @@ class Registry:
         limits = ((f"{owner}\0{name}", group.limits) for (owner, name), group in self._groups.items())
         return {key: each for key, each in limits if each != plain}
 
-    def finished_with(self, application: str, path: Path) -> list[DownloadOperation]:
-        """Return the completed operations whose file is at this path, the newest first."""
-        found = [each for each in self._by_path.get(path, ()) if each.application == application]
-        return [each for each in reversed(found) if each.status.is_success and each.result_file == path]
+    def finished_as(self, application: str, identity: str) -> list[DownloadOperation]:
+        """Return the completed operations of the same request, the newest first."""
+        found = [each for each in self._by_identity.get(identity, ()) if each.application == application]
+        return [each for each in reversed(found) if each.status.is_success]
 
     def of_application(self, application: str) -> Iterable[DownloadOperation]:
         """Return the operations of an application."""

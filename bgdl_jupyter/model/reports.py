@@ -53,7 +53,9 @@ class Reports:
             self._due.cancel()
         self._due, self._told_at = None, self._loop.time()
         latest = self._latest
-        for callback in tuple(self._of_progress) if latest is not None else ():
+        if latest is None:
+            return
+        for callback in tuple(self._of_progress):
             host().callback_place().post(callback, latest)
 
     def arrived(self, event: RangesArrived) -> None:

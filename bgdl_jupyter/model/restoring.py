@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from bgdl_jupyter.errors import BackgroundTransferError
+    from bgdl_jupyter.model.group import BackgroundTransferGroup
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.storage.records import Acquired, OperationRow
@@ -64,6 +65,14 @@ def look_after(runner: Runner, application: str) -> None:
     rows = runner.state.rows(operation_ids=held).result(_WITHIN)
     holders = _holders(runner, rows)
     runner.place.call_within(_WITHIN, _refresh_all, runner, held, rows, holders)
+
+
+def group_of(runner: Runner, application: str, name: str) -> BackgroundTransferGroup:
+    """Return the group of this name with the limits that it had, made if there is none."""
+    if not runner.place.call(runner.registry.has_group, application, name):
+        records = runner.state.groups(application).result(_WITHIN)
+        runner.place.call(_take_groups, runner, application, {name: records.get(name, {})})
+    return runner.place.call(runner.registry.group, application, name)
 
 
 def _take_groups(runner: Runner, application: str, groups: Mapping[str, Mapping[str, object]]) -> None:

@@ -16,7 +16,6 @@ from bgdl_jupyter.engine.facilities import Facilities
 from bgdl_jupyter.errors import BackgroundTransferError
 from bgdl_jupyter.events import (
     Completed,
-    DestinationChosen,
     Event,
     EventStream,
     GroupChanged,
@@ -125,8 +124,6 @@ class Runner:
         self.events.publish(event)
         if operation is None:
             return
-        if isinstance(event, Completed | DestinationChosen):
-            self.registry.note_path(operation)
         if isinstance(event, Completed):
             self.change_status(operation, Step.COMPLETE, is_recorded=True)
         elif isinstance(event, StatusChanged):
@@ -277,6 +274,14 @@ class Runner:
 
         return self.place.call(look)
 
+    def take_current(self, application: str | None, group: str | None) -> list[DownloadOperation]:
+        """Return the same as `current` for a caller who asked: what is final counts as seen from now on."""
+        operations = self.current(application, group)
+        for operation in operations:
+            if operation.status.is_final:
+                self.mark_seen(operation)
+        return operations
+
     def claim_restoring(self, application: str) -> bool:
         """Whether nobody in this process has restored the application yet; the caller is to do so now."""
         is_first = application not in self._restored
@@ -316,6 +321,7 @@ class Runner:
         except (TimeoutError, BackgroundTransferError, concurrent.futures.CancelledError) as error:
             log.warning("Not every transfer ended in time; they go on from their last record: %s", error)
         self.state.close(seconds)
+        self.place.stop(seconds)
 
     async def stop(self) -> None:
         """End all transfers with their bytes durable; their operations go on in the next kernel."""

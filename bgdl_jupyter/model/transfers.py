@@ -11,6 +11,7 @@ from bgdl_jupyter.engine.order import LeaseLost
 from bgdl_jupyter.engine.transfer import Transfer
 from bgdl_jupyter.errors import BackgroundTransferError, DiskFull, TransferFailed, error_from_record, error_to_record
 from bgdl_jupyter.events import ActivityChanged
+from bgdl_jupyter.model.existing import take_as_it_is
 from bgdl_jupyter.model.orders import AttentionNeeded, choose_destination, make_request, order_of
 from bgdl_jupyter.model.persistence import columns_of
 from bgdl_jupyter.secret import redact
@@ -108,7 +109,8 @@ class Transfers:
         try:
             if operation.retried_from is not None:
                 await self._claim(operation)
-            await self._transfer_of(operation).run()
+            if not await take_as_it_is(self._runner, operation):
+                await self._transfer_of(operation).run()
         except LeaseLost:
             self._lose(operation)
         except AttentionNeeded as need:
