@@ -20,7 +20,7 @@ describe('the downloads of a kernel', () => {
     assert.equal(store.operations.get('3f1c9f0e6d4b4a6e9a0c1d2e3f405162')?.received, 20000000);
     assert.deepEqual([...store.groups.keys()], ['']);
     assert.equal(store.alerts.size, 0);
-    assert.equal(store.application, '/home/ada/climate.ipynb');
+    assert.equal(store.application, '/data/ada/climate.ipynb');
   });
 
   it('are replaced by a snapshot only when all its parts are there', () => {

@@ -38,7 +38,7 @@ class FakeKernel:
         return self.wishes.clear
 
     def notebook_path(self) -> str | None:
-        return "/home/ada/data.ipynb"
+        return "/data/ada/data.ipynb"
 
     def has_front_end(self) -> bool:
         return True
@@ -70,7 +70,7 @@ def test_filled_slots_are_asked(furnished):
 
     assert place.reason == "The kernel gave it for subshell."
     assert furnished.view("a group") == "a view of a group"
-    assert furnished.notebook_path() == "/home/ada/data.ipynb"
+    assert furnished.notebook_path() == "/data/ada/data.ipynb"
     assert furnished.has_front_end()
 
 
