@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from traitlets import Bool, CUnicode, Dict, Enum, Float, Instance, Int, TraitError, Unicode, UseEnum, observe, validate
-from traitlets.config import Configurable
+from traitlets import Dict, Instance, Unicode, UseEnum, observe, validate
 
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.application import present_application
@@ -15,6 +14,7 @@ from bgdl_jupyter.model.configuration import from_environment
 from bgdl_jupyter.model.consent import Negotiable
 from bgdl_jupyter.model.creation import Creation
 from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
+from bgdl_jupyter.model.downloader_settings import COPIED, SHARED, DownloaderSettings
 from bgdl_jupyter.model.draft import check_group_name, credential_of, draft_download, put_header
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.headers import RequestHeaders
@@ -38,34 +38,8 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
 
-#: Settings that the one engine of the process has; every downloader reads and sets the same.
-_SHARED: Final = (
-    "max_parallel",
-    "max_parallel_per_host",
-    "max_connections_per_host",
-    "max_rate",
-)
-#: Settings that are copied into an operation when it is created.
-_COPIED: Final = (
-    "allow_body_redirect",
-    "allow_insecure_auth",
-    "allow_insecure_redirect",
-    "allow_private_redirect",
-    "allow_unverified_resume",
-    "connect_timeout",
-    "max_connections_per_download",
-    "max_retries",
-    "max_size",
-    "require_length",
-    "expect_type",
-    "response_timeout",
-    "stall_timeout",
-    "trust_env",
-    "use_netrc",
-)
 
-
-class BackgroundDownloader(Negotiable, Configurable):
+class BackgroundDownloader(Negotiable, DownloaderSettings):
     """
     Starts downloads: ``Windows.Networking.BackgroundTransfer.BackgroundDownloader``.
 
@@ -77,47 +51,6 @@ class BackgroundDownloader(Negotiable, Configurable):
     >>> operation = downloader.create_download("https://example.org/big.tar", "data/big.tar")  # doctest: +SKIP
     >>> operation.start()                                                                       # doctest: +SKIP
     """
-
-    max_parallel = Int(16, help="How many operations may run at once.").tag(config=True)
-    max_parallel_per_host = Int(16, help="How many of one host may run at once.").tag(config=True)
-    max_connections_per_host = Int(16, help="How many connections to one host, files and segments together.").tag(
-        config=True
-    )
-    max_rate = Int(None, allow_none=True, help="Bytes per second for everything together; None for no limit.").tag(
-        config=True
-    )
-    max_connections_per_download = Int(16, help="How many connections for one file.").tag(config=True)
-    max_retries = Int(8, help="How many attempts without a new byte, beside the first.").tag(config=True)
-    connect_timeout = Float(30.0, help="Seconds for a connection.").tag(config=True)
-    response_timeout = Float(60.0, help="Seconds from a request to the end of the response's header.").tag(config=True)
-    stall_timeout = Float(30.0, help="Seconds in which at least 4 KiB must come.").tag(config=True)
-    require_length = Bool(default_value=False, help="Refuse what has no length.").tag(config=True)
-    max_size = Int(None, allow_none=True, help="Refuse what has more bytes.").tag(config=True)
-    expect_type = Unicode(None, allow_none=True, help="Refuse what is of another media type.").tag(config=True)
-    allow_insecure_auth = Bool(default_value=False, help="Send Basic credentials to plain http.").tag(config=True)
-    allow_insecure_redirect = Bool(default_value=False, help="Follow from https to http.").tag(config=True)
-    allow_private_redirect = Bool(default_value=False, help="Follow from a public to a private address.").tag(
-        config=True
-    )
-    allow_body_redirect = Bool(default_value=False, help="Send a body again to another origin.").tag(config=True)
-    allow_unverified_resume = Bool(
-        default_value=False, help="Go on where nothing proves that the file is the same; the result says so."
-    ).tag(config=True)
-    trust_env = Bool(default_value=True, help="Take proxies from the environment.").tag(config=True)
-    use_netrc = Bool(default_value=False, help="Take credentials from the netrc file.").tag(config=True)
-
-    loop = Enum(
-        ["auto", "subshell", "thread", "main"], "auto", help="Where downloads run; counts at the first use."
-    ).tag(config=True)
-    state_file = CUnicode("", help="Where the state is kept; empty for the platform's folder. First use.").tag(
-        config=True
-    )
-    application = Unicode(help="Whose downloads these are; the notebook's path, else the working directory.").tag(
-        config=True
-    )
-    on_restore = Enum(
-        ["resume", "pause", "cancel", "ask"], "resume", help="What becomes of what ran in a kernel before."
-    ).tag(config=True)
 
     group = Unicode(help="The group of new operations; empty for none.")
     transfer_group = Instance(BackgroundTransferGroup, allow_none=True, help="The same as an object.")
@@ -137,7 +70,7 @@ class BackgroundDownloader(Negotiable, Configurable):
         environment = from_environment(self.class_traits(config=True))
         super().__init__(**(environment | traits))
         self.completion_group = completion_group
-        self._explicit = {name for name in _SHARED if name in {*traits, *environment, *self._configured()}}
+        self._explicit = {name for name in SHARED if name in {*traits, *environment, *self._configured()}}
         self._share()
 
     def _configured(self) -> frozenset[str]:
@@ -146,7 +79,7 @@ class BackgroundDownloader(Negotiable, Configurable):
 
     def _share(self) -> None:
         runner = self._runner
-        runner.join(self, {name: getattr(self, name) for name in _SHARED if name in self._explicit})
+        runner.join(self, {name: getattr(self, name) for name in SHARED if name in self._explicit})
 
     def take_shared(self, values: Mapping[str, Any]) -> None:
         """Read what another downloader has set."""
@@ -339,20 +272,13 @@ class BackgroundDownloader(Negotiable, Configurable):
             "method": self.method,
             "proxy": self.proxy,
             "group": group,
-            "options": {name: getattr(self, name) for name in _COPIED},
+            "options": {name: getattr(self, name) for name in COPIED},
         }
 
-    @observe(*_SHARED)
+    @observe(*SHARED)
     def _shared_changed(self, change: Any) -> None:
         if "_explicit" in self.__dict__:
             self._runner.join(self, {change["name"]: change["new"]})
-
-    @validate(*_SHARED, "max_connections_per_download", "max_size")
-    def _check_count(self, proposal: Any) -> int | None:
-        value: int | None = proposal["value"]
-        if value is not None and value < 1:
-            raise TraitError(f"{proposal['trait'].name} is a number above 0, not {value}.")
-        return value
 
     @validate("proxy")
     def _check_proxy(self, proposal: Any) -> str:
@@ -363,13 +289,6 @@ class BackgroundDownloader(Negotiable, Configurable):
         split = split_uri(proposal["value"], frozenset({"http", "https"}))
         self._secrets.proxy_user_info = split.user_info
         return split.public
-
-    @validate("connect_timeout", "response_timeout", "stall_timeout")
-    def _check_seconds(self, proposal: Any) -> float:
-        value: float = proposal["value"]
-        if not 0 < value < float("inf"):
-            raise TraitError(f"{proposal['trait'].name} is a number of seconds above 0, not {value}.")
-        return value
 
     def __repr__(self) -> str:
         operations = self._runner.current(self._application(), None)

@@ -109,7 +109,7 @@ def test_the_file_is_not_opened_by_hand_while_it_is_in_use(path, open_state):
 
 MOUNTS = """\
 21 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
-22 21 0:20 / /home rw - nfs4 server:/home rw
+22 21 0:20 / /data rw - nfs4 server:/data rw
 23 22 0:21 / /data/al\\040ice/local rw - xfs /dev/sda rw
 24 21 0:22 / /mnt/ssh rw - fuse.sshfs host: rw
 25 21 0:23 / /disk rw - nfs server:/disk rw
