@@ -16,7 +16,8 @@ class Attempt:
     """
     What is shared by the connector, the connection's watch and who sends.
 
-    ``flaw`` is what we found wrong ourselves; it is the reason for whatever aiohttp says then.
+    ``flaw`` is what we found wrong ourselves; it is the reason for whatever aiohttp says then. ``loss`` is what the
+    system said when the connection broke.
     """
 
     response_timeout: float
@@ -27,6 +28,7 @@ class Attempt:
     peer: str = ""
     watch: Watch | None = None
     flaw: TransferFailed | None = None
+    loss: BaseException | None = None
 
     @property
     def heard(self) -> bytes:

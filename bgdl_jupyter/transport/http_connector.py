@@ -47,6 +47,9 @@ class Connector(aiohttp.TCPConnector):
     ) -> Connection:
         """Return a connection that has nothing unread, to an address that the attempt allows."""
         attempt = current_attempt.get()
+        if attempt.watch is not None:
+            # The connection broke, and aiohttp is about to send the request again unasked: that is for us to say.
+            raise aiohttp.ServerDisconnectedError from attempt.loss
         while True:
             connection = await super().connect(req, traces, timeout)
             transport = connection.transport

@@ -259,10 +259,11 @@ class HttpExchange:
 
     async def aclose(self) -> None:
         """End the exchange; cuts the connection unless the body was read to its end."""
-        transport = self._transport()
-        if not self._is_finished and transport is not None:
-            transport.abort()
-        self._response.close()
+        if not self._response.closed:
+            transport = self._transport()
+            if not self._is_finished and transport is not None:
+                transport.abort()
+            self._response.close()
         if self._body is not None:
             await self._body.aclose()
         await self._lanes.release(self._lane)

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aiohttp.abc import AbstractResolver
-    from aiohttp.client_middlewares import ClientHandlerType
-    from aiohttp.client_reqrep import ClientRequest
 
     from bgdl_jupyter.secret import Credential, Secret
 
@@ -47,20 +45,6 @@ class LaneKey:
 class _Lane:
     session: aiohttp.ClientSession
     users: int = 0
-
-
-class LostConnection(aiohttp.ClientError):
-    """The connection broke before an answer; aiohttp would send the request again unasked if it saw its own error."""
-
-
-async def _ask_once(request: ClientRequest, handler: ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a request twice: whether to try again is the engine's decision."""
-    try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise LostConnection from error
 
 
 class Lanes:
@@ -116,7 +100,6 @@ class Lanes:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": self._user_agent, "Accept": "*/*"},
-            middlewares=(_ask_once,),
             timeout=aiohttp.ClientTimeout(total=None),
             trust_env=False,
             auto_decompress=False,

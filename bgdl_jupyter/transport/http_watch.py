@@ -189,6 +189,8 @@ class Watch(asyncio.Protocol):
         """Pass on that the connection is gone."""
         self._stop_timer()
         self._is_lost = True
+        if self._attempt is not None:
+            self._attempt.loss = error
         self._handler.connection_lost(error)
         self._tell_reader()
 
