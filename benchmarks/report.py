@@ -23,6 +23,10 @@ fdatasync made to do nothing). The start of the interpreter and imports are nobo
 with what the server has. The C floor is a loop of recv and pwrite (`benchmarks/floor.c`), for many files with a
 temporary name and a rename. Absolute times are this machine's; what is judged are ratios within one run, and the times
 of W9 to W12.
+
+The command needs nginx, openssl and a C compiler, and `pip install bgdl-jupyter[bench]`. It makes an environment of its
+own for the peers that are Python libraries, and takes those that are programs from the system; one that is missing is
+named in the table. `python -m benchmarks W1 W4 --size small --peers curl` runs a part; `--help` says the rest.
 """
 _SIZE_NOTE: Final = """
 :::{{warning}}

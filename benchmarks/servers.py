@@ -201,11 +201,18 @@ class Nginx:
 
     def connections(self, *, least: int = 1) -> int:
         """Return how many connections of the paced server carried at least so many bytes of bodies."""
+        return sum(bytes_sent >= least for bytes_sent in self._carried().values())
+
+    def bytes_sent(self) -> int:
+        """Return the bytes of bodies that the paced server sent, also those that nobody waited for any more."""
+        return sum(self._carried().values())
+
+    def _carried(self) -> dict[str, int]:
         carried: dict[str, int] = {}
         for line in (self._folder / "connections.log").read_text().splitlines():
             connection, _, bytes_sent = line.split()
             carried[connection] = carried.get(connection, 0) + int(bytes_sent)
-        return sum(bytes_sent >= least for bytes_sent in carried.values())
+        return carried
 
 
 @contextlib.contextmanager

@@ -181,6 +181,7 @@ def several_connections_far_away(setting: Setting) -> Result:
 def _paced(setting: Setting, workload: str, url: Callable[[str], str]) -> Result:
     size, nginx = setting.sizes.paced, setting.nginx
     counts: list[int] = []
+    sent: list[int] = []
 
     class Counted(Ours):
         """Ours, whose connections the server counts."""
@@ -189,6 +190,7 @@ def _paced(setting: Setting, workload: str, url: Callable[[str], str]) -> Result
             """Fetch, and count."""
             seconds = super().fetch(job)
             counts.append(nginx.connections(least=_CARRIED))
+            sent.append(nginx.bytes_sent())
             return seconds
 
     same = Floor(name="C floor, as many connections", connections=lambda: counts[-1] if counts else 1)
@@ -215,6 +217,7 @@ def _paced(setting: Setting, workload: str, url: Callable[[str], str]) -> Result
     result = Result(workload=workload, title=title, entries=entries)
     if counts:
         result.measures["connections of ours"] = float(counts[-1])
+        result.measures["sent to ours, most, over the size of the file"] = max(sent) / size
     return result
 
 

@@ -23,6 +23,7 @@ from benchmarks.scratch import make_file
 from benchmarks.servers import ADDRESS, Nginx, line
 from benchmarks.sizes import TINY
 from tests.counterparts import require
+from tests.servers.programs import poll
 
 needs_matplotlib = pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is missing")
 
@@ -123,6 +124,7 @@ def test_the_paced_server_counts_the_connections_that_carried_something(nginx, t
     source = make_file(nginx.root / "one.bin", 1_000_000)
     course = Course(sources=(source,), url=nginx.paced, before_each=nginx.forget_connections)
     race([Floor(connections=lambda: 3)], course, tmp_path / "work", runs=1)
+    poll(lambda: nginx.bytes_sent() == 1_000_000, deadline=10.0, what="the server's log to be complete")
     assert nginx.connections(least=100_000) == 3
 
 
