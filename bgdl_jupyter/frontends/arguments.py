@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?(?:/s)?", re.IGNORECASE)
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _NO_LIMIT: Final = frozenset({"none", "no", "off", "unlimited"})
 _COLLISIONS: Final = {
     "unique": CreationCollisionOption.GENERATE_UNIQUE_NAME,
@@ -29,6 +30,11 @@ _COLLISIONS: Final = {
 }
 #: The shortest beginning of a guid that names an operation.
 _SHORTEST_PREFIX: Final = 4
+
+
+def is_uri(word: str) -> bool:
+    """Whether a word begins as a URI does."""
+    return _SCHEME.match(word) is not None
 
 
 def byte_count(text: str) -> int:

@@ -6,12 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.errors import BackgroundTransferError
+from bgdl_jupyter.frontends.arguments import is_uri
 from bgdl_jupyter.frontends.magics_arguments import (
     VERBS,
     MagicParser,
     cell_parser,
     download_parser,
-    is_uri,
     parser_of,
 )
 from bgdl_jupyter.model.downloader import default_downloader

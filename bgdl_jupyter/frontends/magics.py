@@ -11,7 +11,7 @@ from traitlets import TraitError
 
 from bgdl_jupyter.errors import BackgroundTransferError
 from bgdl_jupyter.frontends import completion
-from bgdl_jupyter.frontends.arguments import download_options
+from bgdl_jupyter.frontends.arguments import download_options, is_uri
 from bgdl_jupyter.frontends.magic_verbs import carry_out
 from bgdl_jupyter.frontends.magics_arguments import (
     VERBS,
@@ -19,7 +19,6 @@ from bgdl_jupyter.frontends.magics_arguments import (
     cell_parser,
     download_parser,
     help_text,
-    is_uri,
     parser_of,
     split_line,
     unknown_word,

@@ -14,14 +14,13 @@ from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser
 from IPython.utils.process import arg_split  # type: ignore[attr-defined] # public, and not declared so
 
-from bgdl_jupyter.frontends.arguments import add_download_arguments, add_selection_arguments, limit
+from bgdl_jupyter.frontends.arguments import add_download_arguments, add_selection_arguments, is_uri, limit
 
 if TYPE_CHECKING:
     from argparse import Action
     from collections.abc import Callable, Iterator
 
 _CHECKSUM: Final = re.compile(r"[A-Za-z][\w-]*:[0-9A-Fa-f]{8,}")
-_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class MagicParser(MagicArgumentParser):
@@ -53,11 +52,6 @@ def split_line(line: str) -> list[str]:
         return arg_split(line, posix=True)
     except ValueError as error:
         raise UsageError(f"{error}: {line.strip()}") from None
-
-
-def is_uri(word: str) -> bool:
-    """Whether a word begins as a URI does."""
-    return _SCHEME.match(word) is not None
 
 
 def _variable(text: str) -> str:

@@ -18,9 +18,10 @@ from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest, StorageFailed
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.persistence import operation_from
-from bgdl_jupyter.model.process import current_runner, shut_down
+from bgdl_jupyter.model.process import current_runner, existing_runner, shut_down
 from bgdl_jupyter.model.restoring import restore, take_over
 from bgdl_jupyter.secret import Secret
+from bgdl_jupyter.status import Step
 from bgdl_jupyter.storage.digests import new_hash, parse_checksum
 from bgdl_jupyter.storage.leftovers import discard_leftovers
 from bgdl_jupyter.storage.records import ApplicationSummary
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.downloader import BackgroundDownloader
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
-    from bgdl_jupyter.status import Step
     from bgdl_jupyter.storage.records import OperationRow
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "forgotten_applications",
     "left_of",
     "operations_of",
+    "pause_all",
     "purge",
     "remove_state_file",
     "take",
@@ -96,6 +97,14 @@ def take(operations: Iterable[DownloadOperation], step: Step) -> list[DownloadOp
     willing = [each for each in operations if step in each.allowed_steps]
     current_runner().take_all(willing, step)
     return willing
+
+
+def pause_all() -> list[DownloadOperation]:
+    """Pause what this process runs, and return it; starts nothing to find out."""
+    runner = existing_runner()
+    if runner is None:
+        return []
+    return take(runner.place.call(runner.registry.all), Step.PAUSE)
 
 
 def clear(operations: Iterable[DownloadOperation]) -> list[DownloadOperation]:
