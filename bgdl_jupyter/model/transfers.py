@@ -21,7 +21,7 @@ from bgdl_jupyter.storage.records import RowConflict
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from uuid import UUID
 
     from bgdl_jupyter.model.operation import DownloadOperation
@@ -62,7 +62,7 @@ class Transfers:
         """Start the transfer of an operation that was admitted."""
         operation = self._runner.registry.find(operation_id)
         if operation is not None:
-            self._spawn(operation, self._run(operation), "transfer")
+            self._spawn(operation, self._transfer(operation), "transfer", ended=self._ended)
 
     def cancel(self, operation: DownloadOperation) -> bool:
         """End the transfer of an operation, and return whether there was one."""
@@ -71,7 +71,7 @@ class Transfers:
 
     def clean_up(self, operation: DownloadOperation) -> None:
         """Remove what an operation left that has no transfer and will have no file."""
-        self._spawn(operation, self._tidy(operation), "clean up")
+        self._spawn(operation, self._tidy(operation), "clean up", ended=self._settled)
 
     async def stop(self) -> None:
         """End all of them with their bytes durable."""
@@ -82,16 +82,26 @@ class Transfers:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _spawn(self, operation: DownloadOperation, work: Coroutine[Any, Any, None], name: str) -> None:
-        async def run() -> None:
-            try:
-                await work
-            finally:
-                self._ended(operation)
-
-        self._tasks[operation.guid] = self._runner.place.spawn(run(), name=f"{name} {operation.guid}")
+    def _spawn(
+        self,
+        operation: DownloadOperation,
+        work: Coroutine[Any, Any, None],
+        name: str,
+        *,
+        ended: Callable[[DownloadOperation], None],
+    ) -> None:
+        task = self._tasks[operation.guid] = self._runner.place.spawn(work, name=f"{name} {operation.guid}")
+        # As a callback: a task that is canceled before its first step never reaches a `finally`.
+        task.add_done_callback(lambda _: ended(operation))
 
     def _ended(self, operation: DownloadOperation) -> None:
+        """Let what was canceled be tidied up after."""
+        if operation.status.is_canceled and not self._is_stopping:
+            self.clean_up(operation)
+        else:
+            self._settled(operation)
+
+    def _settled(self, operation: DownloadOperation) -> None:
         self._tasks.pop(operation.guid, None)
         self._runner.admission.leave(operation.guid)
         if operation.status.is_running and not self._is_stopping and operation.holder is None:
@@ -99,11 +109,6 @@ class Transfers:
         self._runner.settled(operation)
 
     # ------------------------------------------------------------------------------------------------------ one of them
-
-    async def _run(self, operation: DownloadOperation) -> None:
-        await self._transfer(operation)
-        if operation.status.is_canceled:
-            await self._tidy(operation)
 
     async def _transfer(self, operation: DownloadOperation) -> None:
         try:

@@ -136,10 +136,10 @@ class Fetch:
         uri = split_uri(self.uri, known_schemes())
         return Request(uri=uri, start=start, stop=stop, condition=condition, safety=Safety(), response_timeout=5.0)
 
-    async def _choose(self, resource: Resource) -> Path:
+    async def _choose(self, _: Resource) -> Path:
         return self.path
 
-    async def _park(self, until: float, reason: str) -> None:
+    async def _park(self, until: float, _: str) -> None:
         await asyncio.sleep(max(0.0, until - asyncio.get_running_loop().time()))
 
 
