@@ -184,25 +184,36 @@ class Browser:
     width: int = 1200
     height: int = 900
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False, repr=False)
+    _chromium: Any = field(init=False, repr=False)
     _context: Any = field(init=False, repr=False)
 
     def __enter__(self) -> Self:
         chromium = require("chromium")
         playwright = self._stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=str(chromium), headless=True, args=[*_CHROMIUM])
-        self._stack.callback(browser.close)
-        self._context = browser.new_context(viewport={"width": self.width, "height": self.height})
-        self._context.set_default_timeout(TIMEOUT * 1000)
+        self._chromium = playwright.chromium.launch(executable_path=str(chromium), headless=True, args=[*_CHROMIUM])
+        self._stack.callback(self._chromium.close)
+        self._begin()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def forget(self) -> None:
+        """Close every page, and be as a browser that was never used."""
+        self._context.close()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._context = self._chromium.new_context(viewport={"width": self.width, "height": self.height})
+        self._context.set_default_timeout(TIMEOUT * 1000)
+
     def open_notebook(self, name: str, cells: Sequence[str]) -> NotebookPage:
         """Write a notebook into the server's folder and open it, its kernel running."""
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(notebook, self.server.folder / name)
+        path = self.server.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, path)
         notebook_page = NotebookPage(self._context.new_page(), f"{self.server.url}/lab/tree/{name}?reset")
         notebook_page.load()
         return notebook_page
