@@ -7,12 +7,13 @@ import importlib.util
 import json
 import os
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from bgdl_jupyter.errors import BackgroundTransferError
-from bgdl_jupyter.frontends.text import counted
+from bgdl_jupyter.frontends.text import counted, network_in_words
 from bgdl_jupyter.model import display, housekeeping
 from bgdl_jupyter.model.application import state_file_path
 from bgdl_jupyter.model.downloader import default_downloader
@@ -96,6 +97,7 @@ def _state() -> list[Finding]:
         *(Finding(subject="state file", is_good=None, says=notice) for notice in engine.notices),
         *_permissions(engine.state_file),
         _vault(),
+        _network(),
         Finding(subject="loop", is_good=_is_right_place(engine), says=f"{engine.place_kind}. {engine.place_reason}"),
     ]
 
@@ -146,6 +148,14 @@ def _vault() -> Finding:
         says=says,
         remedy="Credentials are asked for again after a restart; a backend of keyring would keep them.",
     )
+
+
+def _network() -> Finding:
+    network = housekeeping.look_at_network(default_downloader())
+    remedy = ""
+    if network.override == "auto" and importlib.util.find_spec("dbus_fast") is None and sys.platform == "linux":
+        remedy = "Say it yourself by %bgdl network metered, or: pip install 'bgdl-jupyter[dbus]'"
+    return Finding(subject="network", is_good=network.is_up or None, says=network_in_words(network), remedy=remedy)
 
 
 # ------------------------------------------------------------------------------------------------------------ jupyter

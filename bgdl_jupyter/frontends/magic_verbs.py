@@ -10,7 +10,7 @@ from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.frontends import doctor
 from bgdl_jupyter.frontends.arguments import select
 from bgdl_jupyter.frontends.magics_arguments import VERBS, help_text, parser_of
-from bgdl_jupyter.frontends.text import Listing, Words, counted, forgotten
+from bgdl_jupyter.frontends.text import Listing, Words, counted, forgotten, network_in_words
 from bgdl_jupyter.model import display, housekeeping
 from bgdl_jupyter.model.downloader import default_downloader
 from bgdl_jupyter.status import BackgroundTransferBehavior, Step
@@ -187,10 +187,11 @@ def _set_limits(owner: object, given: Namespace, traits: dict[str, str]) -> None
             setattr(owner, trait, value)
 
 
-def _network(_: Namespace) -> object:
-    raise InvalidRequest(
-        "The network's cost is not watched in this version, so there is nothing to say or to override."
-    )
+def _network(given: Namespace) -> Words:
+    downloader = default_downloader()
+    if given.cost is not None:
+        downloader.override_network_cost(given.cost)
+    return Words(network_in_words(housekeeping.look_at_network(downloader)))
 
 
 def _alerts(_: Namespace) -> object:

@@ -10,7 +10,7 @@ from bgdl_jupyter.model.operation import DownloadOperation
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bgdl_jupyter.model.housekeeping import ApplicationSummary
+    from bgdl_jupyter.model.housekeeping import ApplicationSummary, NetworkFacts
 
 
 class Words(str):
@@ -59,3 +59,12 @@ def forgotten(summaries: Iterable[ApplicationSummary]) -> list[str]:
         f"{display.size(each.bytes_held)} in partial files (%bgdl purge --application removes them)."
         for each in summaries
     ]
+
+
+def network_in_words(network: NetworkFacts) -> str:
+    """Return what is known of the network's cost, and who says so."""
+    there = {True: "there is a network", False: "there is no network", None: "whether there is a network is unknown"}
+    parts = [there[network.is_up]]
+    if network.is_up is not False:
+        parts.append(f"it is {network.cost}")
+    return f"On the machine of the kernel {', '.join(parts)}. {network.reason}".strip()

@@ -6,6 +6,7 @@ Clearing, adopting, purging, taking up and verifying; all of it blocks, and belo
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 import time
@@ -42,6 +43,7 @@ __all__ = [
     "HISTORY",
     "ApplicationSummary",
     "EngineFacts",
+    "NetworkFacts",
     "Purged",
     "Verification",
     "adopt",
@@ -52,6 +54,7 @@ __all__ = [
     "forget_history",
     "forgotten_applications",
     "left_of",
+    "look_at_network",
     "operations_of",
     "pause_all",
     "purge",
@@ -252,6 +255,27 @@ def engine_facts() -> EngineFacts:
         notices=runner.state.notices,
         vault=runner.vault.status,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFacts:
+    """What the network of the kernel's host costs, who says so, and what the user said ("auto" for nothing)."""
+
+    is_up: bool | None
+    cost: str
+    reason: str
+    override: str
+
+
+def look_at_network(downloader: BackgroundDownloader) -> NetworkFacts:
+    """Look at the network now, and return what is known of it; sends nothing."""
+    runner = current_runner()
+    if not runner.place.is_here():
+        looking = asyncio.run_coroutine_threadsafe(runner.conditions.is_reachable("example.org"), runner.place.loop)
+        looking.result(_WITHIN)
+    seen = downloader.network_conditions
+    override = downloader.network_cost_override.value
+    return NetworkFacts(is_up=seen.is_up, cost=seen.cost.value, reason=seen.reason, override=override)
 
 
 def vault_works() -> bool:

@@ -310,6 +310,13 @@ def test_a_group_has_its_own_limits(cells: Cells):
     assert default_downloader().max_parallel == 16
 
 
+def test_the_users_word_about_the_network_counts_and_is_kept(cells: Cells):
+    assert "metered" in cells.run("%bgdl network metered")
+    assert default_downloader().network_conditions.cost.value == "metered"
+    assert "You said" in cells.run("%bgdl network")
+    assert "You said" not in cells.run("%bgdl network auto")
+
+
 def test_adopt_brings_the_downloads_of_a_renamed_notebook(
     cells: Cells, site: FaultServer, new_downloader: Callable[..., BackgroundDownloader], work: Path
 ):
