@@ -122,7 +122,7 @@ class Transfers:
             self._pause_for(operation, need.status, need.reason)
         except DiskFull as error:
             self._wait_for_disk(operation, error)
-        except TransferFailed as error:
+        except BackgroundTransferError as error:
             self._fail(operation, error)
         except asyncio.CancelledError:
             self._canceled(operation)
@@ -187,7 +187,7 @@ class Transfers:
         if operation.activity is TransferActivity.COMMITTING:
             self._runner.change_status(operation, Step.CANCEL)
 
-    def _fail(self, operation: DownloadOperation, error: TransferFailed) -> None:
+    def _fail(self, operation: DownloadOperation, error: BackgroundTransferError) -> None:
         if not operation.status.is_running:
             log.warning("While %s was closed: %s", operation.guid, redact(str(error), operation.secrets.values()))
             return

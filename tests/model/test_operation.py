@@ -268,7 +268,7 @@ def test_a_listed_error_pauses_and_a_resume_goes_on(downloader: BackgroundDownlo
         operation.wait(WAIT)
     assert "404" in str(raised.value)
     assert status_of(operation) is Status.PAUSED_RECOVERABLE_WEB_ERROR_STATUS
-    assert operation.trait_values("current_web_error_status") == {"current_web_error_status": WebErrorStatus.NOT_FOUND}
+    assert [operation.current_web_error_status] == [WebErrorStatus.NOT_FOUND]
     operation.resume().wait(WAIT)
     assert operation.current_web_error_status is None
     assert file_sha256(work / "file.bin") == FileSpec(size=SIZE).sha256
