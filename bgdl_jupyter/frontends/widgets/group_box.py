@@ -102,8 +102,8 @@ class GroupBox:
         return (self._text, self._foot, self._list, *more)
 
     def _foot_children(self) -> tuple[Widget, ...]:
-        tally = self._tally
-        is_indeterminate = tally.share is None and tally.progress.running
+        progress = self._tally.progress
+        is_indeterminate = self._tally.share is None and progress.running and progress.bytes_received
         return (self._stripes if is_indeterminate else self._bar, self._verbs)
 
     def _arrange(self) -> int:

@@ -110,11 +110,11 @@ def group_html(title: str, counts: str, failures: str, figures: Sequence[str], r
 def note_html(kind: str, title: str, body: str, *, while_away: bool) -> str:
     """Return the text of an alert; screen readers say it when it appears."""
     color = _NOTE_COLORS.get(kind, _MUTED)
+    below = f'<br><span style="color:{_MUTED}">{escape(body)}</span>' if body else ""
     away = f' <span style="color:{_MUTED}">while you were away</span>' if while_away else ""
     return (
         f'<div role="status" style="border-left:3px solid {color};padding:2px 10px;line-height:1.45;color:{_TEXT};'
-        f'overflow-wrap:anywhere"><b>{escape(title)}</b>{away}<br>'
-        f'<span style="color:{_MUTED}">{escape(body)}</span></div>'
+        f'overflow-wrap:anywhere"><b>{escape(title)}</b>{away}{below}</div>'
     )
 
 

@@ -58,7 +58,9 @@ class OperationRow:
 
     @property
     def _is_indeterminate(self) -> bool:
-        return self.entry.kind in _MOVING and self.entry.share is None
+        entry = self.entry
+        # Before the first byte nothing moves, and mostly the size comes with it.
+        return entry.kind in _MOVING and entry.share is None and entry.received > 0
 
     @functools.cached_property
     def _stripes(self) -> HTML:

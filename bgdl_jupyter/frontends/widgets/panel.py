@@ -44,7 +44,9 @@ class Panel:
 
     def send(self) -> int:
         """Send what changed."""
-        return update(self.widget, children=self._children())
+        sent = update(self.widget, children=self._children())
+        self._put_away()
+        return sent
 
     def _children(self) -> tuple[Widget, ...]:
         shown, hidden = self._groups()
@@ -64,11 +66,15 @@ class Panel:
 
     def _present_notes(self) -> list[Widget]:
         alerts = {each.alert_id: each for each in self._views.alerts.of(self.application)[-NOTES:]}
-        for alert_id in self._notes.keys() - alerts.keys():
-            self._notes.pop(alert_id).close()
         for alert_id in alerts.keys() - self._notes.keys():
             self._notes[alert_id] = Note(self._views, self._look, alerts[alert_id])
         return [self._notes[alert_id].widget for alert_id in reversed(alerts)]
+
+    def _put_away(self) -> None:
+        """Let go of notes that are not shown any more; not before, or a page would show what is gone."""
+        alerts = {each.alert_id for each in self._views.alerts.of(self.application)[-NOTES:]}
+        for alert_id in self._notes.keys() - alerts:
+            self._notes.pop(alert_id).close()
 
 
 def _rank(group: tuple[GroupKey, Tally]) -> tuple[bool, bool]:
