@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 #: What a cell of a notebook shows at the least, by the notebook's name; a notebook that downloads nothing fails here.
 SHOWN = {
+    "groups_and_priorities": ("the last one: whenever", "max_rate: 5.0 MB/s"),
     "quickstart": ("MB came while this cell computed", "winds of today.nc", "True", "loop: subshell"),
+    "recoverable_errors": (
+        "FORBIDDEN: ",
+        "PAUSED_RECOVERABLE_WEB_ERROR_STATUS",
+        "<ocean.nc · completed",
+        "<ice.nc · comp",
+    ),
+    "reordering": ("chapter1 chapter4 chapter5 chapter2 chapter3",),
+    "request_body": ("(True, ", "<again.json · completed"),
+    "surviving_a_restart": ("1 download restored, 1 running", "The file is the same: True"),
 }
 named = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

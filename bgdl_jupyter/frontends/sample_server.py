@@ -47,6 +47,8 @@ class SampleServer:
     ----------
     refusals:
         Statuses that a file is answered with in place of its bytes; may be changed at any time.
+    sent:
+        How many bytes of each file went out, those that went twice counted twice.
     received:
         The bodies that were sent to the server, oldest first.
     """
@@ -54,6 +56,7 @@ class SampleServer:
     def __init__(self, sizes: Mapping[str, int], *, rate: int, port: int = 0) -> None:
         self.sizes = dict(sizes)
         self.refusals: dict[str, int] = {}
+        self.sent = dict.fromkeys(sizes, 0)
         self.received: list[bytes] = []
         self._paces = {name: _Pace(rate) for name in sizes}
         self._server = _Server(self, port)
@@ -82,8 +85,9 @@ class SampleServer:
         return digest.hexdigest()
 
     def wait_for_turn(self, name: str, count: int) -> None:
-        """Block until so many more bytes of the file may be sent."""
+        """Block until so many more bytes of the file may be sent, and count them."""
         self._paces[name].wait(count)
+        self.sent[name] += count
 
     def close(self) -> None:
         """Stop serving."""
