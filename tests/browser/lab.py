@@ -32,7 +32,7 @@ from playwright.sync_api import sync_playwright
 from tests.counterparts import require
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from playwright.sync_api import Locator, Page
 
@@ -86,7 +86,7 @@ class LabServer:
         log = (self._own / "server.log").open("wb")
         with log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", *self._options(port)],
+                [sys.executable, "-m", *self._program(port)],
                 cwd=self.folder,
                 env=self._environment(),
                 stdout=log,
@@ -113,8 +113,15 @@ class LabServer:
         folder.mkdir(exist_ok=True)
         return folder
 
-    def _options(self, port: int) -> list[str]:
+    def choose(self, **choices: object) -> None:
+        """Have settings of the lab extension hold from the next page on; without any, the defaults."""
+        path = self._own / "settings" / "bgdl-jupyter" / "settings.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(choices))
+
+    def _program(self, port: int) -> list[str]:
         return [
+            "jupyterlab",
             "--no-browser",
             "--allow-root",
             f"--port={port}",
@@ -125,6 +132,7 @@ class LabServer:
             "--ServerApp.disable_check_xsrf=True",
             f"--ServerApp.root_dir={self.folder}",
             "--expose-app-in-browser",
+            "--JupyterNotebookApp.expose_app_in_browser=True",
             f"--LabApp.extra_labextensions_path={self._extensions()}",
         ]
 
@@ -169,11 +177,35 @@ class LabServer:
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
-            with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-                urllib.request.urlopen(f"{self.url}/api", timeout=2).close()  # noqa: S310 (our own server)
+            if self._answers():
                 return
             time.sleep(0.1)  # a program that starts tells nobody when it listens
-        raise AssertionError(f"JupyterLab did not start: {(self._own / 'server.log').read_text()[-2000:]}")
+        raise AssertionError(f"the server did not start: {(self._own / 'server.log').read_text()[-2000:]}")
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.url}/api", timeout=2).close()  # noqa: S310 (our own server)
+        except urllib.error.HTTPError:
+            return True
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class VoilaServer(LabServer):
+    """A Voila server, which shows the outputs of a notebook that it runs."""
+
+    def _program(self, port: int) -> list[str]:
+        return [
+            "voila",
+            "--no-browser",
+            f"--port={port}",
+            "--Voila.ip=127.0.0.1",
+            "--port_retries=0",
+            "--token=",
+            str(self.folder),
+        ]
 
 
 @dataclass(slots=True)
@@ -207,16 +239,45 @@ class Browser:
         self._context = self._chromium.new_context(viewport={"width": self.width, "height": self.height})
         self._context.set_default_timeout(TIMEOUT * 1000)
 
-    def open_notebook(self, name: str, cells: Sequence[str]) -> NotebookPage:
-        """Write a notebook into the server's folder and open it, its kernel running."""
+    @contextlib.contextmanager
+    def another(self) -> Iterator[Browser]:
+        """Use the Chromium of this browser as another browser, which knows nothing of the first."""
+        other = Browser(self.server, self.width, self.height)
+        other._chromium = self._chromium  # noqa: SLF001 (of its own class)
+        other._begin()  # noqa: SLF001 (as above)
+        try:
+            yield other
+        finally:
+            other._context.close()  # noqa: SLF001 (as above)
+
+    def open(self, url: str) -> NotebookPage:
+        """Open a notebook that is there already."""
+        notebook_page = NotebookPage(self._context.new_page(), url)
+        notebook_page.load()
+        return notebook_page
+
+    def open_dashboard(self, name: str, cells: Sequence[str]) -> Page:
+        """Write a notebook into the folder of a Voila server and open what it makes of it."""
+        self._write(name, cells)
+        page: Page = self._context.new_page()
+        page.goto(f"{self.server.url}/voila/render/{name}")
+        return page
+
+    def open_notebook(self, name: str, cells: Sequence[str], *, app: str = "lab/tree") -> NotebookPage:
+        """
+        Write a notebook into the server's folder and open it, its kernel running.
+
+        `app` is "lab/tree", or "notebooks" for Notebook 7.
+        """
+        self._write(name, cells)
+        return self.open(f"{self.server.url}/{app}/{name}?reset")
+
+    def _write(self, name: str, cells: Sequence[str]) -> None:
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
         path = self.server.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, path)
-        notebook_page = NotebookPage(self._context.new_page(), f"{self.server.url}/lab/tree/{name}?reset")
-        notebook_page.load()
-        return notebook_page
 
 
 @dataclass(slots=True)
