@@ -20,6 +20,7 @@ from uuid import UUID
 from traitlets import TraitError
 
 from bgdl_jupyter.engine.order import Durable, LeaseLost
+from bgdl_jupyter.model.masking import masked_durable
 from bgdl_jupyter.model.operation import DownloadOperation
 from bgdl_jupyter.status import BackgroundTransferStatus
 
@@ -142,7 +143,8 @@ class StateJournal:
 
     async def remember(self, operation_id: UUID, durable: Durable) -> None:
         """Record the watermark and what it belongs to."""
-        written = self._state.update(operation_id, epoch=durable.epoch, at_once=True, watermark=durable.to_record())
+        record = self._record_of(operation_id, durable)
+        written = self._state.update(operation_id, epoch=durable.epoch, at_once=True, watermark=record)
         if not await asyncio.wrap_future(written):
             raise LeaseLost
         self._note(operation_id, durable)
@@ -150,7 +152,7 @@ class StateJournal:
     async def remember_all(self, records: list[tuple[UUID, Durable]]) -> list[bool]:
         """Record many in one transaction; False stands for a lost lease."""
         written = self._state.update_many(
-            [(operation_id, durable.epoch, {"watermark": durable.to_record()}) for operation_id, durable in records]
+            [(each, durable.epoch, {"watermark": self._record_of(each, durable)}) for each, durable in records]
         )
         ours: list[bool] = await asyncio.wrap_future(written)
         for (operation_id, durable), is_ours in zip(records, ours, strict=True):
@@ -158,10 +160,16 @@ class StateJournal:
                 self._note(operation_id, durable)
         return ours
 
+    def _record_of(self, operation_id: UUID, durable: Durable) -> dict[str, Any]:
+        operation = self._find(operation_id)
+        if operation is None or not operation.secret_names:
+            return durable.to_record()
+        return masked_durable(durable, operation.secrets.values()).to_record()
+
     def _note(self, operation_id: UUID, durable: Durable) -> None:
         operation = self._find(operation_id)
         if operation is not None:
-            operation.record_durable(durable)
+            operation.note_durable(durable)
 
     async def remember_completed(self, completed: list[Completed]) -> None:
         """Record many final states in one transaction."""

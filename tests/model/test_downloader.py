@@ -212,7 +212,7 @@ def test_the_name_comes_from_the_server_made_safe_or_from_the_uri(
     folder.mkdir()
     server.put("/x/from%20the%20uri.bin", FileSpec(size=10, content_disposition=disposition))
     operation = downloader.download(server.url("/x/from%20the%20uri.bin"), folder)
-    assert operation.result_file is None
+    assert [operation.result_file] == [None]
     operation.wait(WAIT)
     assert operation.result_file == folder / name
     assert [each.name for each in folder.iterdir()] == [name]
