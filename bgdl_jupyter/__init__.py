@@ -62,8 +62,11 @@ _PLACES = {
         "BackgroundTransferFileRange",
         "ResponseInformation",
     ),
+    "bgdl_jupyter.model.completion": ("BackgroundTransferCompletionGroup",),
+    "bgdl_jupyter.model.consent": ("UnconstrainedTransferRequestResult",),
     "bgdl_jupyter.model.credentials": ("PasswordCredential",),
     "bgdl_jupyter.model.group": ("BackgroundTransferGroup",),
+    "bgdl_jupyter.model.notifications": ("TileNotification", "ToastNotification"),
     "bgdl_jupyter.model.operation": ("DownloadOperation",),
     "bgdl_jupyter.model.downloader": (
         "BackgroundDownloader",

@@ -163,6 +163,14 @@ class AlertDismissed(Event):
     alert_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileChanged(Event):
+    """The lines that an application has at the head of its panel are others; ``texts`` are those on show."""
+
+    application: str
+    texts: tuple[str, ...] = ()
+
+
 class EventStream:
     """
     Tells every listener every event, in order, on the thread that publishes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +20,7 @@ from bgdl_jupyter.model.draft import check_group_name, credential_of, draft_down
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.host import host
+from bgdl_jupyter.model.notifications import Notifying
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.model.restoring import group_of, restore
 from bgdl_jupyter.status import (
@@ -31,15 +33,16 @@ from bgdl_jupyter.uris import split_uri
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from bgdl_jupyter.model.completion import BackgroundTransferCompletionGroup
     from bgdl_jupyter.model.draft import Draft
     from bgdl_jupyter.model.host import PlacePreference
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
 
 
-class BackgroundDownloader(Negotiable, DownloaderSettings):
+class BackgroundDownloader(Notifying, MakesBatches, Negotiable, DownloaderSettings):
     """
     Starts downloads: ``Windows.Networking.BackgroundTransfer.BackgroundDownloader``.
 
@@ -62,7 +65,7 @@ class BackgroundDownloader(Negotiable, DownloaderSettings):
     proxy_credential = Instance(PasswordCredential, allow_none=True, help="Who we are to the proxy.")
     _plain_headers = Dict()
 
-    def __init__(self, completion_group: object | None = None, **traits: Any) -> None:
+    def __init__(self, completion_group: BackgroundTransferCompletionGroup | None = None, **traits: Any) -> None:
         self._secrets = OperationSecrets()
         unknown = [name for name in traits if not self.has_trait(name) and name not in ("parent", "config", "log")]
         if unknown:
@@ -119,7 +122,9 @@ class BackgroundDownloader(Negotiable, DownloaderSettings):
         StateFileError
             The operation could not be recorded.
         """
-        return self._creation().create_one(self._draft(uri, result_file, options, may_be_folder=False))
+        draft = self._draft(uri, result_file, options, may_be_folder=False)
+        with self._creation() as creation:
+            return creation.create_one(draft)
 
     def download(
         self, uri: str, destination: str | os.PathLike[str] | None = None, **options: Any
@@ -133,7 +138,9 @@ class BackgroundDownloader(Negotiable, DownloaderSettings):
         """
         self.restore()
         options.setdefault("collision", CreationCollisionOption.OPEN_IF_EXISTS)
-        operation = self._creation().create_or_join(self._draft(uri, destination, options))
+        draft = self._draft(uri, destination, options)
+        with self._creation(is_alone=True) as creation:
+            operation = creation.create_or_join(draft)
         if Step.START in operation.allowed_steps:
             operation.start()
         return operation
@@ -163,7 +170,8 @@ class BackgroundDownloader(Negotiable, DownloaderSettings):
         name = check_group_name(getattr(group, "name", group))
         options["group"] = name
         drafts = [self._draft_of_line(number, line, options) for number, line in enumerate(manifest, 1)]
-        self._creation().create_many(drafts)
+        with self._creation(is_alone=True) as creation:
+            creation.create_many(drafts)
         return self.create_group(name)
 
     def create_group(self, name: str) -> BackgroundTransferGroup:
@@ -233,8 +241,11 @@ class BackgroundDownloader(Negotiable, DownloaderSettings):
     def _application(self) -> str:
         return self.application or present_application()
 
-    def _creation(self) -> Creation:
-        return Creation(self._runner, self._application(), on_restore=self.on_restore)
+    @contextlib.contextmanager
+    def _creation(self, *, is_alone: bool = False) -> Iterator[Creation]:
+        application = self._application()
+        with self._creating(application, is_alone=is_alone) as batch:
+            yield Creation(self._runner, application, on_restore=self.on_restore, batch=batch)
 
     def _draft(self, uri: str, result_file: Any, options: Mapping[str, Any], *, may_be_folder: bool = True) -> Draft:
         self._secrets.server = credential_of(self.server_credential)

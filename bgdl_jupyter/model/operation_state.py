@@ -190,6 +190,11 @@ class OperationState(OperationTraits):
 
         self._runner.place.call(begin)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for what becomes of it."""
+        return bool(self._watchers)
+
     def look_again(self) -> None:
         """Let everybody who waits look."""
         self._watchers = [look for look in self._watchers if not look()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from bgdl_jupyter.model.persistence import operation_from, refresh
 from bgdl_jupyter.status import Step, advance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from bgdl_jupyter.errors import BackgroundTransferError
@@ -45,16 +46,31 @@ def restore(runner: Runner, application: str, *, on_restore: str = "resume") -> 
     acquired = runner.state.acquire(application).result(_WITHIN)
     groups = runner.state.groups(application).result(_WITHIN)
     runner.place.call(_take_groups, runner, application, groups)
-    taken = runner.place.call_within(_WITHIN, _take_up, runner, acquired, on_restore)
-    shown = _show(runner, application)
+    with _holding_alerts(runner, application):
+        taken = runner.place.call_within(_WITHIN, _take_up, runner, acquired, on_restore)
+        shown = _show(runner, application)
     return taken + shown
+
+
+@contextlib.contextmanager
+def _holding_alerts(runner: Runner, application: str) -> Iterator[None]:
+    """Let no batch and no completion group fire before all of its operations are there."""
+    records = runner.state.batches(application).result(_WITHIN)
+    for each in (runner.batches, runner.completions):
+        runner.place.call(each.hold, application, records)
+    try:
+        yield
+    finally:
+        for each in (runner.batches, runner.completions):
+            runner.place.call(each.let_go)
 
 
 def take_over(runner: Runner, application: str) -> None:
     """Take up what a dead kernel held."""
     acquired = runner.state.acquire(application).result(_WITHIN)
     if acquired:
-        runner.place.call_within(_WITHIN, _take_up, runner, acquired, "resume")
+        with _holding_alerts(runner, application):
+            runner.place.call_within(_WITHIN, _take_up, runner, acquired, "resume")
 
 
 def look_after(runner: Runner, application: str) -> None:

@@ -27,8 +27,12 @@ from bgdl_jupyter.events import (
 )
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.admission import Admission
+from bgdl_jupyter.model.alerting import Tiles
+from bgdl_jupyter.model.batches import Batches
+from bgdl_jupyter.model.completion import Completions
 from bgdl_jupyter.model.conditions_watch import ConditionsWatch
 from bgdl_jupyter.model.held import HeldWatch
+from bgdl_jupyter.model.notifications import AlertSwitch
 from bgdl_jupyter.model.persistence import StateJournal, columns_of, status_columns_of
 from bgdl_jupyter.model.registry import Registry
 from bgdl_jupyter.model.shared_limits import SharedLimits, SharesLimits
@@ -74,6 +78,10 @@ class Runner:
         self.held = HeldWatch(self)
         self.conditions = ConditionsWatch(self)
         self.facilities.is_reachable = self.conditions.is_reachable
+        self.alerts = AlertSwitch(self)
+        self.tiles = Tiles(self)
+        self.batches = Batches(self)
+        self.completions = Completions(self)
         self._restored: set[str] = set()
 
     # ------------------------------------------------------------------------------------------------ from any thread
@@ -252,6 +260,7 @@ class Runner:
         """Keep operations no longer."""
         gone = list(operations)
         for operation in gone:
+            self.batches.removed(operation)
             self.registry.remove(operation)
             self.events.publish(OperationRemoved(operation_id=operation.guid))
         self.state.delete([operation.guid for operation in gone]).add_done_callback(_log_failure)
@@ -309,6 +318,7 @@ class Runner:
 
     def forget(self, operation: DownloadOperation) -> None:
         """Drop the picture of an operation that somebody else held; its row is ours now."""
+        self.batches.removed(operation)
         self.registry.remove(operation)
         self.events.publish(OperationRemoved(operation_id=operation.guid))
 

@@ -30,8 +30,8 @@ class ApplicationRecords:
         """Return the groups of an application by name."""
         return self._records("groups", application)
 
-    def delete_group(self, application: str, name: str) -> Future[None]:
-        """Delete a group, if there is one."""
+    def delete_group(self, application: str, name: str) -> Future[bool]:
+        """Delete a group, and tell whether there was one."""
         return self._commits.submit(lambda connection: queries.delete_record(connection, "groups", application, name))
 
     def put_batch(self, batch_id: str, application: str, record: Mapping[str, Any]) -> Future[None]:
@@ -42,8 +42,8 @@ class ApplicationRecords:
         """Return the batches of an application by id."""
         return self._records("batches", application)
 
-    def delete_batch(self, batch_id: str, application: str) -> Future[None]:
-        """Delete a batch, if there is one."""
+    def delete_batch(self, batch_id: str, application: str) -> Future[bool]:
+        """Delete a batch, and tell whether there was one: of several kernels, one alone hears that there was."""
         return self._commits.submit(
             lambda connection: queries.delete_record(connection, "batches", application, batch_id)
         )

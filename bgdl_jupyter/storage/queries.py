@@ -306,10 +306,11 @@ def set_record_aside(
     delete_record(connection, table, application, name)
 
 
-def delete_record(connection: sqlite3.Connection, table: str, application: str, name: object) -> None:
-    """Delete a named record of an application, if there is one."""
+def delete_record(connection: sqlite3.Connection, table: str, application: str, name: object) -> bool:
+    """Delete a named record of an application, and tell whether there was one."""
     key = stored_text(name) if isinstance(name, str) else name
-    connection.execute(
+    deleted = connection.execute(
         f"DELETE FROM {_table(table)} WHERE application = ? AND name IS ?",  # noqa: S608 (as above)
         (stored_text(application), key),
     )
+    return deleted.rowcount > 0
