@@ -11,6 +11,7 @@ from traitlets import Dict, Instance, Unicode, UseEnum, observe, validate
 
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.application import present_application
+from bgdl_jupyter.model.batches import MakesBatches
 from bgdl_jupyter.model.configuration import from_environment
 from bgdl_jupyter.model.consent import Negotiable
 from bgdl_jupyter.model.creation import Creation
