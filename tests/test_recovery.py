@@ -67,7 +67,8 @@ def test_a_download_survives_a_busy_cell_and_the_death_of_its_kernel(tmp_path: P
             kernel.run("import bgdl_jupyter, aiohttp; bgdl_jupyter.default_downloader()")
             begun = kernel.run(START.format(uris=[nginx.url(f"/{name}") for name in contents]))
             assert begun.error is None, begun.error
-            assert float(begun.text) < 0.2
+            # 0.2 s on a machine of its own (`python -m benchmarks W11`); here it must only not wait for the bytes.
+            assert float(begun.text) < 1.0
             moved = int(kernel.run(COMPUTE).text)
             assert moved > 50 * MEBIBYTE, "the downloads stood still while the cell computed"
             kernel.sigkill()

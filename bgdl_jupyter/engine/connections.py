@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.concurrency import HostControl, Trouble
 from bgdl_jupyter.engine.delivery import Delivered, Delivery
-from bgdl_jupyter.engine.segments import ActiveSegment, plan, split_tail, unclaimed
+from bgdl_jupyter.engine.segments import ActiveSegment, cut_by, next_range_for, plan, split_tail, unclaimed
 from bgdl_jupyter.engine.sink import OverlapMismatch
 from bgdl_jupyter.errors import HttpStatusError, StorageFailed, TransferFailed, TransferTimeout
 from bgdl_jupyter.ranges import ByteRange
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 #: No connection is opened for less.
 SMALLEST_PART: Final = 4 * 1024 * 1024
+#: What is no farther from where a connection is comes soon enough without another one.
+NEAR: Final = 256 * 1024
 # What ends sooner than this is not worth another connection.
 _WORTH_A_CONNECTION: Final = 1.0
 _LOOK_EVERY: Final = 0.05
@@ -95,6 +97,8 @@ class Crew:
         self._parts: dict[asyncio.Task[Delivered], ByteRange] = {}
         self._may_split = True
         self._received = 0
+        self._wanted: int | None = None
+        self._reading: asyncio.Task[Delivered] | None = None
 
     @property
     def connections(self) -> int:
@@ -106,6 +110,10 @@ class Crew:
         for delivery in self._deliveries.values():
             if delivery is not None:
                 delivery.tick(now, flushes=flushes)
+
+    def want(self, position: int) -> None:
+        """Fetch what is missing from a position on before all else, over a connection of its own."""
+        self._wanted = position
 
     async def run(self, first: Delivery, *, position: int, gap: ByteRange) -> Delivered:
         """
@@ -160,7 +168,13 @@ class Crew:
     def _adjust(self) -> None:
         """Open a connection where one more helps, close one where fewer are allowed."""
         now = asyncio.get_running_loop().time()
-        active = len(self._deliveries)
+        if self._wanted is not None and self._may_split:
+            self._turn_to(self._wanted)
+        active = sum(1 for task in self._deliveries if task is not self._reading)
+        if len(self._deliveries) > 1:
+            for each in self._deliveries.values():
+                if each is not None:
+                    each.use_small_pieces()
         delivering = sum(1 for each in self._deliveries.values() if each is not None and each.rate > 0)
         self._control.observe(now, self._received, active=delivering, is_throttled=self._limiter.is_waiting)
         wanted = self._control.allowed
@@ -173,6 +187,32 @@ class Crew:
             if part is None:
                 return
             self._add(self._fetch(part), None, part)
+
+    def _turn_to(self, position: int) -> None:
+        """Open a connection at a position; it may be one more than helps, but not more than the host may have."""
+        missing = self._holding.written.missing(self._holding.length or 0)
+        segments = self._segments()
+        active = list(segments.values())
+        part = next_range_for(position, missing, active=active, smallest=NEAR)
+        if part is None:
+            self._wanted = None
+            return
+        if not self._facilities.hosts.has_room(self._host) or len(active) >= self._options.max_connections:
+            self._close_one()
+            return
+        cut = cut_by(part, active)
+        if cut is None or self._end_before(list(segments)[cut.index], part):
+            self._wanted = None
+            self._reading = self._add(self._fetch(part), None, part)
+
+    def _end_before(self, task: asyncio.Task[Delivered], part: ByteRange) -> bool:
+        """Let whoever was to bring a part end before it; False where it cannot be told so yet."""
+        delivery = self._deliveries[task]
+        if delivery is None or not delivery.has_begun or delivery.position >= part.start:
+            return False
+        delivery.stop = part.start
+        self._parts[task] = ByteRange(self._parts[task].start, part.start)
+        return True
 
     def _segments(self) -> dict[asyncio.Task[Delivered], ActiveSegment]:
         length = self._holding.length or 0
@@ -198,20 +238,14 @@ class Crew:
         split = split_tail(list(segments.values()), smallest=SMALLEST_PART)
         if split is None:
             return None
-        task = tasks[split.index]
-        delivery = self._deliveries[task]
-        if delivery is None or not delivery.has_begun or delivery.position >= split.taken.start:
-            return None
-        delivery.stop = split.taken.start
-        self._parts[task] = ByteRange(self._parts[task].start, split.taken.start)
-        return split.taken
+        return split.taken if self._end_before(tasks[split.index], split.taken) else None
 
     def _close_one(self) -> None:
         """End the connection that has most to do: what it leaves is taken by the others."""
         segments = self._segments()
-        task = max(segments, key=lambda each: segments[each].remaining)
+        task = max(segments, key=lambda each: (each is not self._reading, segments[each].remaining))
         delivery = self._deliveries[task]
-        if delivery is not None and delivery.has_begun and len(self._deliveries) > 1:
+        if delivery is not None and delivery.has_begun and (len(self._deliveries) > 1 or self._wanted is not None):
             delivery.stop_now()
 
     async def _fetch(self, part: ByteRange) -> Delivered:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 #: Bodies up to this size are collected and written by the committer, many in one turn.
 SMALL_BODY: Final = 64 * 1024
+_SMALL_PIECE: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +135,7 @@ class Delivery:
             writer=self._facilities.writer,
             digest=self._holding.digest,
             limiter=self._limiter,
+            took=self._holding.took,
             wrote=wrote,
             pressure=self._holding.pressure,
         )
@@ -238,6 +240,11 @@ class Delivery:
     def stop(self, stop: int) -> None:
         if self._sink is not None:
             self._sink.stop = stop
+
+    def use_small_pieces(self) -> None:
+        """Hand on what comes in smaller pieces: with many connections, full buffers would outrun the watermark."""
+        if self._sink is not None:
+            self._sink.piece = _SMALL_PIECE
 
     def stop_now(self) -> None:
         """Take no more of the body."""

@@ -52,6 +52,7 @@ class Holding:
         self._recording: asyncio.Task[None] | None = None
         self._recorded_at = time.monotonic()
         self._failure: BaseException | None = None
+        self._on_their_way = 0
         self._relief: asyncio.Future[None] | None = None
         self.file: PartialFile | None = None
         self.written = durable.finished
@@ -185,6 +186,10 @@ class Holding:
             trusts_unverified=self._order.options.trusts_unverified,
         )
 
+    def took(self, count: int) -> None:
+        """Take note of bytes that are on their way into the file, or with a negative number that they arrived."""
+        self._on_their_way += count
+
     def wrote(self, start: int, stop: int) -> None:
         """Take note of bytes that are in the file; begins to record when enough came together."""
         self.written = self.written.add(start, stop)
@@ -200,7 +205,8 @@ class Holding:
         """Return what to wait for while too much is not durable; raises what went wrong with recording."""
         if self._failure is not None:
             raise self._failure
-        if self._behind() < self._allowance():
+        # What is on its way, and what the other connections are about to hand on, will be behind, too.
+        if self._behind() + self._on_their_way < self._allowance() // 2:
             return None
         self._record_soon()
         if self._relief is None or self._relief.done():

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The settings of one operation, copied when it was created. Times are in seconds, sizes in bytes."""
+    """
+    The settings of one operation, copied when it was created. Times are in seconds, sizes in bytes.
+
+    ``is_repeatable`` is False for a request that must not arrive twice by itself, ``may_ask_for_parts`` False for one
+    that has no ranges: only a GET has (RFC 9110, 14.2).
+    """
 
     stall_timeout: float = 30.0
     stall_bytes: int = 4096
@@ -35,6 +40,7 @@ class Options:
     max_size: int | None = None
     trusts_unverified: bool = False
     is_repeatable: bool = True
+    may_ask_for_parts: bool = True
     is_random_access_required: bool = False
     disk_reserve: int = 0
 

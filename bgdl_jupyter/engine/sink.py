@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.errors import ResourceChanged, TransferFailed
+from bgdl_jupyter.storage.writer import BUFFER_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -63,6 +64,9 @@ class PartialFileSink:
         What the file holds behind these, as far as it is to be compared; these bytes are not written again either.
     stop:
         Where the body is to end for us, None for wherever it ends; may be lowered while it arrives.
+    took:
+        Called on the loop with the number of bytes that are handed to the writer, and with its negative when they
+        are in the file.
     wrote:
         Called on the loop with the bounds of bytes that are in the file.
     pressure:
@@ -80,6 +84,7 @@ class PartialFileSink:
         writer: Writer,
         digest: RunningDigest | None,
         limiter: CombinedLimiter,
+        took: Callable[[int], None],
         wrote: Callable[[int, int], None],
         pressure: Callable[[], asyncio.Future[None] | None],
     ) -> None:
@@ -90,6 +95,7 @@ class PartialFileSink:
         self._writer = writer
         self._digest = digest
         self._limiter = limiter
+        self._took = took
         self._wrote = wrote
         self._pressure = pressure
         self._buffer: memoryview | None = None
@@ -97,6 +103,7 @@ class PartialFileSink:
         self._offset = position + skipped + len(expected)
         self._skip = skipped
         self.written_to = self._offset
+        self.piece = BUFFER_SIZE
         self._loop = asyncio.get_running_loop()
         self._unwritten = 0
         self._idle: asyncio.Future[None] | None = None
@@ -119,7 +126,7 @@ class PartialFileSink:
             return memoryview(self._overlap)[self._overlapped :]
         if self._buffer is None:
             self._buffer, self._filled = self._writer.buffer(), 0
-        return self._buffer[self._filled :]
+        return self._buffer[self._filled : max(self.piece, self._filled + _SLACK)]
 
     def received(self, count: int) -> Awaitable[None] | None:
         """Take bytes that were put into the room."""
@@ -135,7 +142,7 @@ class PartialFileSink:
         self._filled += count
         if self.stop is not None and self.position >= self.stop:
             return self._stop_here()
-        if self._buffer is not None and len(self._buffer) - self._filled < _SLACK:
+        if self._buffer is not None and min(self.piece, len(self._buffer)) - self._filled < _SLACK:
             self.flush()
         return self._hold_back(count)
 
@@ -199,6 +206,7 @@ class PartialFileSink:
             return
         self._offset += filled
         self._unwritten += 1
+        self._took(filled)
         bounds = offset, offset + filled
         self._writer.write(
             self._file,
@@ -213,6 +221,7 @@ class PartialFileSink:
 
     def _written(self, bounds: tuple[int, int], error: BaseException | None) -> None:
         self._unwritten -= 1
+        self._took(bounds[0] - bounds[1])
         if error is not None:
             self._error = self._error or error
         else:

@@ -15,15 +15,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.commit import Finished
-from bgdl_jupyter.engine.connections import Crew, may_split
+from bgdl_jupyter.engine.connections import NEAR, Crew, may_split
 from bgdl_jupyter.engine.delivery import Delivered, Delivery, check_acceptable
 from bgdl_jupyter.engine.holding import Holding
-from bgdl_jupyter.engine.progress import RateMeter
 from bgdl_jupyter.engine.retry import GiveUp, decide_retry
+from bgdl_jupyter.engine.segments import ActiveSegment, next_range_for
 from bgdl_jupyter.engine.sink import OverlapMismatch
+from bgdl_jupyter.engine.telling import Telling
 from bgdl_jupyter.errors import IntegrityFailed, ProtocolViolation, TransferFailed
-from bgdl_jupyter.events import ActivityChanged, Event, Progressed, RangesArrived, ResourceProbed, Restarted
-from bgdl_jupyter.ranges import EMPTY, ByteRange
+from bgdl_jupyter.events import Event, ResourceProbed
+from bgdl_jupyter.ranges import ByteRange
 from bgdl_jupyter.resource import Decision, Verdict, decide, range_to_ask
 from bgdl_jupyter.status import Integrity, TransferActivity
 from bgdl_jupyter.storage.digests import new_hash
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.engine.order import Durable, Order, Park, RequestMaker
     from bgdl_jupyter.engine.rate_limit import CombinedLimiter
-    from bgdl_jupyter.resource import Resource, Validator
+    from bgdl_jupyter.resource import Kept, Resource, Validator
     from bgdl_jupyter.transport.base import Exchange, Request, Transport
 
 log = logging.getLogger(__name__)
@@ -95,10 +96,7 @@ class Transfer:
         self._draw = draw
         self._holding = Holding(order, durable, facilities=facilities, journal=facilities.journal)
         self._limiter = limiter
-        now = time.monotonic()
-        self._meter = RateMeter(now)
-        self._told = -1
-        self._told_ranges = EMPTY
+        self._telling = Telling(order.operation_id, self._holding, publish)
         self._most = durable.finished.total
         self._ticks = 0
         self._delivery: Crew | Delivery | None = None
@@ -106,6 +104,9 @@ class Transfer:
         self._framing = Framing.LENGTH
         self._destination = order.destination
         self._host = ""
+        self._wanted: int | None = None
+        self._is_read = False
+        self._may_have_arrived = False
 
     async def run(self) -> None:
         """
@@ -136,6 +137,8 @@ class Transfer:
         await self._fetch()
         if await self._is_right():
             return
+        if not self._order.options.is_repeatable:
+            raise IntegrityFailed(f"The answer does not have the digest {self._holding.expected_digest}.")
         await self._start_over("the digest is not the expected one")
         await self._fetch()
         if not await self._is_right():
@@ -160,6 +163,8 @@ class Transfer:
     async def _back_off(self, error: TransferFailed, failures: int) -> bool:
         """Wait until it is worth another try, and return whether this one counts; raise the error where none is."""
         options = self._order.options
+        if self._may_have_arrived and not options.is_repeatable:
+            raise error
         decision = decide_retry(
             error,
             failures_without_progress=failures,
@@ -182,7 +187,7 @@ class Transfer:
         """Ask for the first missing range, and take what the answer allows."""
         gap = self._first_gap()
         kept = self._holding.kept_from(gap.start)
-        asked = range_to_ask(kept, overlap=self._order.options.overlap)
+        asked = self._overlap_before(gap, kept)
         if asked is None and self._holding.written:
             await self._start_over("nothing proves that the server still has the same file")
             gap, kept = ByteRange(0, 0), self._holding.kept_from(0)
@@ -191,6 +196,7 @@ class Transfer:
         for _ in range(_MOST_QUESTIONS):
             request = await self._request(asked, gap, condition)
             async with (await self._transport_of(request)).open(request) as exchange:
+                self._may_have_arrived = True
                 decision = decide(kept, asked, exchange.answer, was_conditional=condition is not None)
                 match decision.verdict:
                     case Verdict.ASK_UNCONDITIONALLY:
@@ -213,8 +219,18 @@ class Transfer:
         if length is None:
             return ByteRange(written.contiguous_from(0), 0)
         gaps = written.missing(length)
-        start, stop = gaps[0] if gaps else (length, length)
+        wanted = next_range_for(self._wanted, gaps, smallest=1) if self._wanted is not None else None
+        start, stop = wanted or (gaps[0] if gaps else (length, length))
         return ByteRange(start, 0 if stop == length else stop)
+
+    def _overlap_before(self, gap: ByteRange, kept: Kept) -> ByteRange | None:
+        """Return what is to be compared before the gap; None where the whole has to be asked for."""
+        options = self._order.options
+        if not options.may_ask_for_parts:
+            return None
+        before = next((each for each in self._holding.written if each.start < gap.start <= each.stop), None)
+        there = gap.start - before.start if before is not None else 0
+        return range_to_ask(kept, overlap=min(options.overlap, there))
 
     async def _request(self, asked: ByteRange | None, gap: ByteRange, condition: Validator | None) -> Request:
         if asked is None:
@@ -241,7 +257,7 @@ class Transfer:
         self._framing = ended.framing
         if ended.small_body is not None:
             self._small_body = ended.small_body
-            self._meter.count(len(ended.small_body))
+            self._telling.count(len(ended.small_body))
         if self._holding.length is None and not ended.was_cut:
             self._learn_length(ended.position)
 
@@ -251,7 +267,8 @@ class Transfer:
         first = Delivery(exchange, holding, facilities=facilities, limiter=self._limiter, options=options)
         resource = holding.resource
         missing = (holding.length or 0) - holding.written.total
-        if resource is None or options.max_connections == 1 or not may_split(resource, missing):
+        is_single = options.max_connections == 1 or not options.may_ask_for_parts
+        if resource is None or is_single or not may_split(resource, missing):
             return await self._watch_alone(first, position, gap)
         self._delivery = crew = Crew(
             holding,
@@ -262,6 +279,8 @@ class Transfer:
             open_part=self._open_part,
             wrote=self._wrote,
         )
+        if self._wanted is not None:
+            crew.want(self._wanted)
         try:
             return await crew.run(first, position=position, gap=gap)
         finally:
@@ -294,8 +313,42 @@ class Transfer:
         self._publish(ResourceProbed(operation_id=self._order.operation_id, resource=resource))
 
     def _wrote(self, start: int, stop: int) -> None:
-        self._meter.count(stop - start)
+        self._telling.count(stop - start)
         self._holding.wrote(start, stop)
+        if self._wanted is not None and self._wanted in self._holding.written:
+            self._wanted = None
+            self._tell_progress(self._holding.rate)  # somebody waits for it
+
+    def want(self, position: int) -> None:
+        """
+        Fetch what is missing from a position on before anything else: somebody waits for it.
+
+        One position at a time: another one that is asked for meanwhile has to be asked for again. Does nothing where
+        the server sends no parts, or where the byte is about to come anyway.
+        """
+        self._is_read = True
+        resource = self._holding.resource
+        is_busy = self._wanted is not None and self._wanted != position
+        if is_busy or position in self._holding.written or resource is None or not self._has_parts(resource):
+            return
+        self._wanted = position
+        if isinstance(self._delivery, Crew):
+            self._delivery.want(position)
+        elif self._delivery is not None and self._delivery.has_begun:
+            self._turn_to(position, self._delivery)
+
+    def _has_parts(self, resource: Resource) -> bool:
+        has_ranges = bool(resource.accepts_ranges) and resource.content_encoding is None
+        kept = self._holding.kept_from(1)
+        return self._order.options.may_ask_for_parts and has_ranges and range_to_ask(kept, overlap=0) is not None
+
+    def _turn_to(self, position: int, delivery: Delivery) -> None:
+        """End the one connection where it is far from what is wanted; the next attempt begins there."""
+        length = self._holding.length or 0
+        active = ActiveSegment(delivery.written_to, delivery.stop or length)
+        gaps = self._holding.written.missing(length)
+        if next_range_for(position, gaps, active=[active], smallest=NEAR) is not None:
+            delivery.stop_now()
 
     def _learn_length(self, length: int) -> None:
         resource = self._holding.resource
@@ -306,8 +359,9 @@ class Transfer:
         log.info("Operation %s begins again at byte 0: %s", self._order.operation_id, reason)
         self._small_body = None
         await self._holding.start_over()
-        self._told_ranges = EMPTY
-        self._publish(Restarted(operation_id=self._order.operation_id, reason=reason))
+        self._wanted = None
+        self._telling.begin_again()
+        self._telling.restarted(reason)
 
     async def _is_right(self) -> bool:
         """Whether the bytes have the digest that is known of them, if one is."""
@@ -356,41 +410,18 @@ class Transfer:
         )
 
     def _tell(self, activity: TransferActivity, *, reason: str = "", until: float | None = None) -> None:
-        self._publish(
-            ActivityChanged(operation_id=self._order.operation_id, activity=activity, reason=reason, until=until)
-        )
+        self._telling.activity(activity, reason=reason, until=until)
 
     def tick(self, now: float) -> None:
         """Measure, record, watch and tell; called four times a second."""
         self._ticks += 1
-        rate = self._meter.sample(now)
+        rate = self._telling.sample(now)
         self._holding.rate = rate
         if self._delivery is not None:
-            self._delivery.tick(now, flushes=self._ticks % _FLUSH_EVERY_TICKS == 0)
+            self._delivery.tick(now, flushes=self._is_read or self._ticks % _FLUSH_EVERY_TICKS == 0)
         self._holding.tick(now)
         self._tell_progress(rate)
 
     def _tell_progress(self, rate: float) -> None:
-        written = self._holding.written
-        received = len(self._small_body) if self._small_body is not None else written.total
-        if received == self._told and rate == 0:
-            return
-        self._told = received
-        self._tell_ranges()
-        self._publish(
-            Progressed(
-                operation_id=self._order.operation_id,
-                bytes_received=received,
-                total_bytes=self._holding.length,
-                rate=rate,
-                finished=written,
-                connections=self._delivery.connections if self._delivery else 0,
-            )
-        )
-
-    def _tell_ranges(self) -> None:
-        written = self._holding.written
-        added = written.without(self._told_ranges)
-        if added:
-            self._publish(RangesArrived(operation_id=self._order.operation_id, added=added))
-        self._told_ranges = written
+        small = len(self._small_body) if self._small_body is not None else None
+        self._telling.progress(rate, small=small, connections=self._delivery.connections if self._delivery else 0)

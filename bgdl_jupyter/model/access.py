@@ -1,46 +1,88 @@
-"""Through whom a server is asked, and who we are to it, where the operation does not say so itself."""
+"""Through whom a server is asked, and who we are to it: as the operation, its provider or its surroundings say."""
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 import netrc
 import os
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.errors import InvalidRequest
+from bgdl_jupyter.model.credentials import PasswordCredential
 from bgdl_jupyter.secret import Credential, Secret
 from bgdl_jupyter.transport.base import ProxyServer
 from bgdl_jupyter.transport.proxies import EnvironmentProxies
 from bgdl_jupyter.uris import SplitUri, origin_of
 
 if TYPE_CHECKING:
+    from bgdl_jupyter.model.credentials import CredentialProvider
     from bgdl_jupyter.model.operation import DownloadOperation
 
+_LOWER: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_VARIABLES: Final = (*_LOWER, *(name.upper() for name in _LOWER), "REQUEST_METHOD")
 _PROXIED: Final = frozenset({"http", "https"})
 
 
-def proxy_for(operation: DownloadOperation) -> ProxyServer | None:
+def proxy_of(operation: DownloadOperation) -> ProxyServer | None:
+    """Return the operation's own proxy; it is used wherever redirects lead."""
+    if not operation.proxy or origin_of(operation.requested_uri).scheme not in _PROXIED:
+        return None
+    secrets = operation.secrets
+    return ProxyServer(uri=SplitUri(operation.proxy, None, secrets.proxy_user_info), credential=secrets.proxy)
+
+
+def environment_of(operation: DownloadOperation) -> EnvironmentProxies | None:
     """
-    Return the proxy of an operation: its own, else the environment's where that is trusted.
+    Return what the environment says about proxies, where it is trusted and the operation has no proxy of its own.
 
     Raises
     ------
     InvalidRequest
         The environment names a proxy that cannot be used.
     """
-    origin = origin_of(operation.requested_uri)
-    if origin.scheme not in _PROXIED:
+    if operation.proxy or not operation.options.get("trust_env", True):
         return None
-    if operation.proxy:
-        secrets = operation.secrets
-        return ProxyServer(uri=SplitUri(operation.proxy, None, secrets.proxy_user_info), credential=secrets.proxy)
-    if not operation.options.get("trust_env", True):
+    if origin_of(operation.requested_uri).scheme not in _PROXIED:
         return None
-    return EnvironmentProxies.of(os.environ).proxy_for(origin)
+    return _environment(*(os.environ.get(name) for name in _VARIABLES))
+
+
+@functools.lru_cache(maxsize=8)
+def _environment(*values: str | None) -> EnvironmentProxies:
+    """Return what the environment says; it is read again when it has changed, and not for every one of many files."""
+    said = {name: value for name, value in zip(_VARIABLES, values, strict=True) if value is not None}
+    return EnvironmentProxies.of(said)
+
+
+async def credential_from_provider(operation: DownloadOperation, provider: CredentialProvider) -> Credential | None:
+    """
+    Return what a user's provider says now; it is called on a thread of its own, and what it returns may be awaited.
+
+    Raises
+    ------
+    InvalidRequest
+        It failed, or gave something else; the message does not repeat what it said.
+    """
+    try:
+        answer = await asyncio.to_thread(provider, operation)
+        if inspect.isawaitable(answer):
+            answer = await answer
+    except Exception as error:  # noqa: BLE001 (whatever a user's function raises is its own)
+        failure = type(error).__name__
+    else:
+        if answer is None or isinstance(answer, PasswordCredential):
+            return answer.credential if answer is not None else None
+        failure = f"it returned {type(answer).__name__} in place of a PasswordCredential"
+    raise InvalidRequest(f"The credential provider failed ({failure}).")
 
 
 def credential_from_netrc(host: str) -> Credential | None:
     """
     Return what the user's netrc file says of a host; blocks. The ``default`` entry is not used: it would go anywhere.
+
+    The file is the one that ``NETRC`` names, else ``.netrc`` in the home folder.
 
     Raises
     ------
@@ -48,7 +90,7 @@ def credential_from_netrc(host: str) -> Credential | None:
         The file cannot be read or understood.
     """
     try:
-        entry = netrc.netrc().hosts.get(host)
+        entry = netrc.netrc(os.environ.get("NETRC") or None).hosts.get(host)
     except FileNotFoundError:
         return None
     except (OSError, netrc.NetrcParseError) as error:
