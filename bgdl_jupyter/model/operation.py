@@ -11,6 +11,7 @@ from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.live_changes import change_header, give_credential
 from bgdl_jupyter.model.operation_state import OperationState
 from bgdl_jupyter.model.outcome import Outcome
+from bgdl_jupyter.model.reading import ResultFile, ResultStream
 from bgdl_jupyter.status import Step
 
 if TYPE_CHECKING:
@@ -155,6 +156,28 @@ class DownloadOperation(OperationState):
         if self.status.waits_for_a_person:
             raise AttentionRequired(f"{display.title(self)} waits: {self.status_reason}", operation=self)
         return self._result()
+
+    def get_result_stream_at(self, position: int = 0) -> ResultStream:
+        """
+        Return a reader of the bytes from a position on, as they arrive.
+
+        It has ``await read(n=-1)`` and ``async for``, waits for more, also through pauses, and ends with the file.
+        """
+        return ResultStream(self._runner, self, position)
+
+    async def open_result(self) -> ResultFile:
+        """
+        Return the file for reading anywhere, when the server has answered; what is missing is fetched first.
+
+        It has ``seek`` and ``tell``, ``await read(n=-1)``, and is closed by ``await aclose()`` or ``async with``.
+        Set `is_random_access_required` to have the download fail up front where the server has no ranges.
+
+        Raises
+        ------
+        BackgroundTransferError
+            What ended the download.
+        """
+        return await ResultFile.open(self._runner, self)
 
     def make_current_in_transfer_group(self) -> None:
         """Move this operation, and those behind it, to the front of its group."""

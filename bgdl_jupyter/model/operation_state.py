@@ -33,10 +33,11 @@ from bgdl_jupyter.events import (
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.credentials import OperationSecrets
 from bgdl_jupyter.model.headers import RequestHeaders
-from bgdl_jupyter.model.live_changes import change_uri
+from bgdl_jupyter.model.live_changes import change_proxy, change_uri
 from bgdl_jupyter.model.operation_traits import OperationTraits
 from bgdl_jupyter.model.reports import Reports
 from bgdl_jupyter.model.values import BackgroundDownloadProgress, BackgroundTransferFileRange, ResponseInformation
+from bgdl_jupyter.ranges import EMPTY, RangeSet
 from bgdl_jupyter.status import (
     BackgroundTransferStatus,
     Step,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.model.group import BackgroundTransferGroup
     from bgdl_jupyter.model.runner import Runner
-    from bgdl_jupyter.ranges import RangeSet
     from bgdl_jupyter.resource import Digest, Resource
     from bgdl_jupyter.secret import Secret
 
@@ -70,6 +70,7 @@ class OperationState(OperationTraits):
         self.secrets = OperationSecrets()
         self._watchers: list[Callable[[], bool]] = []
         self._reports = Reports(runner.place.loop)
+        self.generation = 0
         self.record_durable(Durable())
         self._resource: Resource | None = None
         self.position = 0.0
@@ -168,7 +169,7 @@ class OperationState(OperationTraits):
 
     def get_downloaded_ranges(self) -> list[BackgroundTransferFileRange]:
         """Return the parts of the file that are there, first to last."""
-        return [BackgroundTransferFileRange(each.start, each.length) for each in self._finished_ranges]
+        return [BackgroundTransferFileRange(each.start, each.length) for each in self.finished_ranges]
 
     def on_ranges_downloaded(self, callback: Callable[..., object]) -> Callable[[], None]:
         """
@@ -200,9 +201,23 @@ class OperationState(OperationTraits):
         self._watchers = [look for look in self._watchers if not look()]
 
     def record_durable(self, durable: Durable) -> None:
-        """Take note of what the state file knows."""
+        """Take what the state file knows as what there is."""
         self._durable = durable
-        self._finished_ranges: RangeSet = durable.finished
+        self.finished_ranges: RangeSet = durable.finished
+
+    def note_durable(self, durable: Durable) -> None:
+        """Take note of what a transfer of ours has recorded: more may have come since, unless nothing is left."""
+        self._durable = durable
+        if durable.finished:
+            self.finished_ranges |= durable.finished
+        elif self.finished_ranges:
+            self._void_ranges()
+
+    def _void_ranges(self) -> None:
+        """Have no bytes any more; whoever read some of them must not read on."""
+        self.generation += 1
+        self.finished_ranges = EMPTY
+        self._reports.void()
 
     def restore_progress(self) -> None:
         """Show what the records say, before anything has happened in this kernel."""
@@ -212,7 +227,9 @@ class OperationState(OperationTraits):
         received, total = durable.finished.total, length
         if self.status.is_success:
             received, total = self.size or 0, self.size
+            self.finished_ranges = RangeSet.of([(0, received)])
         self._tell_progress(bytes_received=received, total=total)
+        self._reports.begins_with(self.finished_ranges)
         if self.status.is_running:
             self.set_trait("activity", TransferActivity.QUEUED)
 
@@ -243,6 +260,7 @@ class OperationState(OperationTraits):
 
     def forget_bytes(self) -> None:
         """Begin from nothing: what was canceled has no partial file any more."""
+        self._void_ranges()
         self.record_durable(self._durable.forgotten())
         self._tell_progress(bytes_received=0, total=None)
 
@@ -261,17 +279,18 @@ class OperationState(OperationTraits):
             case ActivityChanged():
                 self._apply_activity(event)
             case Progressed():
-                self._finished_ranges = event.finished
+                self.finished_ranges = event.finished
                 self._set("rate", event.rate)
                 self._tell_progress(bytes_received=event.bytes_received, total=event.total_bytes)
             case RangesArrived():
-                self._reports.arrived(event)
+                self._apply_ranges(event)
             case ResourceProbed():
                 self._apply_resource(event.resource)
             case DestinationChosen():
                 self.set_trait("result_file", Path(event.path))
             case Restarted():
                 self.set_trait("has_restarted", value=True)
+                self._void_ranges()
                 self._tell_progress(bytes_received=0, total=self.progress.total_bytes_to_receive)
             case Completed():
                 self._apply_completion(event)
@@ -296,6 +315,11 @@ class OperationState(OperationTraits):
         self._set("activity", event.activity)
         self._set("status_reason", event.reason)
 
+    def _apply_ranges(self, event: RangesArrived) -> None:
+        arrived = RangeSet.of(event.added)
+        self.finished_ranges = arrived if event.was_restarted else self.finished_ranges | arrived
+        self._reports.arrived(event)
+
     def _apply_resource(self, resource: Resource) -> None:
         if self._resource is not None and self._resource.validator != resource.validator:
             self._set("has_response_changed", value=True)
@@ -308,6 +332,8 @@ class OperationState(OperationTraits):
         self._set("digest", event.digest or "")
         self._set("size", event.size)
         self._set("failure", None)
+        self._reports.completed(event.size)
+        self.finished_ranges = RangeSet.of([(0, event.size)])
         self._tell_progress(bytes_received=event.size, total=event.size)
 
     def _tell_progress(self, *, bytes_received: int, total: int | None) -> None:
@@ -323,7 +349,14 @@ class OperationState(OperationTraits):
         self._set("progress", progress)
         self._reports.progressed(progress)
 
-    @observe("requested_uri", "priority", "cost_policy", "recoverable_web_error_statuses", "is_random_access_required")
+    @observe(
+        "requested_uri",
+        "proxy",
+        "priority",
+        "cost_policy",
+        "recoverable_web_error_statuses",
+        "is_random_access_required",
+    )
     def _option_changed(self, change: dict[str, Any]) -> None:
         if self._place is not None and not self._is_loading:
             self._runner.options_changed(self, change["name"])  # type: ignore[arg-type]  # the one class of this state
@@ -333,6 +366,13 @@ class OperationState(OperationTraits):
         if self._place is not None and not self._is_loading:
             self.check_not_held()
         return proposal["value"]
+
+    @validate("proxy")
+    def _check_proxy(self, proposal: dict[str, Any]) -> str:
+        if self._place is None or self._is_loading:
+            return str(proposal["value"])
+        self.check_not_held()
+        return change_proxy(self._runner, self, proposal["value"])  # type: ignore[arg-type]  # the one class of this state
 
     @validate("requested_uri")
     def _check_uri(self, proposal: dict[str, Any]) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.secret import Credential, Secret
 
 _NOT_REPEATABLE = frozenset({"POST", "PATCH"})
+_IN_PARTS = frozenset({"GET", "RETR"})
 _MOST_NAMES = 10_000
 
 
@@ -55,6 +56,7 @@ def order_of(operation: DownloadOperation) -> Order:
             max_size=settings.get("max_size"),
             trusts_unverified=settings.get("allow_unverified_resume", False),
             is_repeatable=operation.method not in _NOT_REPEATABLE,
+            may_ask_for_parts=operation.method in _IN_PARTS,
             is_random_access_required=operation.is_random_access_required,
         ),
     )

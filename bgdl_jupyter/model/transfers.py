@@ -47,6 +47,7 @@ class Transfers:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._under_way: dict[UUID, Transfer] = {}
         self._is_stopping = False
         self.draw = random.random
 
@@ -72,6 +73,12 @@ class Transfers:
     def clean_up(self, operation: DownloadOperation) -> None:
         """Remove what an operation left that has no transfer and will have no file."""
         self._spawn(operation, self._tidy(operation), "clean up", ended=self._settled)
+
+    def want(self, operation: DownloadOperation, position: int) -> None:
+        """Have an operation fetch what is missing from a position on before all else; nothing if none is under way."""
+        transfer = self._under_way.get(operation.guid)
+        if transfer is not None:
+            transfer.want(position)
 
     async def stop(self) -> None:
         """End all of them with their bytes durable."""
@@ -115,7 +122,7 @@ class Transfers:
             if operation.retried_from is not None:
                 await self._claim(operation)
             if not await take_as_it_is(self._runner, operation):
-                await self._transfer_of(operation).run()
+                await self._run(operation)
         except LeaseLost:
             self._lose(operation)
         except AttentionNeeded as need:
@@ -129,6 +136,13 @@ class Transfers:
         except Exception as error:  # a fault of ours must end in a status that can be seen
             log.exception("The transfer of %s broke", operation.guid)
             self._fail(operation, TransferFailed(f"An internal error ended it: {type(error).__name__}."))
+
+    async def _run(self, operation: DownloadOperation) -> None:
+        transfer = self._under_way[operation.guid] = self._transfer_of(operation)
+        try:
+            await transfer.run()
+        finally:
+            del self._under_way[operation.guid]
 
     def _transfer_of(self, operation: DownloadOperation) -> Transfer:
         runner = self._runner

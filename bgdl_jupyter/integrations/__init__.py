@@ -1,1 +1,0 @@
-"""Libraries of data science that downloads work with; each module imports its library only when it is used."""
