@@ -96,7 +96,7 @@ async def test_a_toast_without_a_pop_up_is_quiet(downloader, seen, server):
 async def test_the_same_tag_replaces(downloader, seen, server):
     on_show = Alerts()
     runner = current_runner()
-    runner.place.call(lambda: runner.events.subscribe(lambda event: on_show.note(event) and None))
+    runner.place.call(lambda: runner.events.subscribe(lambda event: on_show.note(event) or None))
     for name in "ab":
         downloader.success_toast_notification = ToastNotification(f"{name} is there", "", tag="corpus")
         await downloader.download(server.url(f"/{name}"), name)
