@@ -73,6 +73,7 @@ class Conditions:
         self._poked = asyncio.Event()
         self._watching: list[asyncio.Task[None]] = []
         self._failures: set[str] = set()
+        self._is_closed = False
 
     @property
     def network(self) -> NetworkConditions:
@@ -121,10 +122,12 @@ class Conditions:
         self._network.notify(self._poked.set)
         self._power_probe.notify(self._poked.set)
         await self.refresh()
-        self._watching.append(asyncio.create_task(self._watch(), name="conditions"))
+        if not self._is_closed:  # a process may end while it looks for the first time
+            self._watching.append(asyncio.create_task(self._watch(), name="conditions"))
 
     async def aclose(self) -> None:
         """Stop looking; a look that hangs is left behind."""
+        self._is_closed = True
         for task in self._watching:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
@@ -137,11 +140,13 @@ class Conditions:
 
     async def refresh(self) -> None:
         """Look at everything now; listeners are told if something changed."""
+        if self._is_closed:
+            return
         before = self._seen()
         await asyncio.gather(
-            self._guarded("the network", self._network.look()),
-            self._guarded("the power", self._look_at_power()),
-            self._guarded("the disks", self._look_at_disks()),
+            self._guarded("the network", self._network.look),
+            self._guarded("the power", self._look_at_power),
+            self._guarded("the disks", self._look_at_disks),
         )
         self._publish_since(before)
 
@@ -169,13 +174,13 @@ class Conditions:
             self._disk_pool, lambda: look_at_disk(folder, self._reserve, was_almost_full=was_almost_full)
         )
 
-    async def _guarded(self, what: str, look: Awaitable[object]) -> None:
+    async def _guarded(self, what: str, look: Callable[[], Awaitable[object]]) -> None:
         """Keep what was last seen when a look hangs or fails: it must not stop the others, or the transfers."""
         try:
             async with asyncio.timeout(_DEADLINE):
-                await look
+                await look()
         except Exception:
-            if what not in self._failures:
+            if what not in self._failures and not self._is_closed:
                 self._failures.add(what)
                 log.warning("Cannot look at %s; what was last seen stays.", what, exc_info=True)
         else:
