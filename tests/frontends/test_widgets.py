@@ -294,9 +294,9 @@ def test_a_cleared_download_leaves_no_widget(notebook, fault_server):
 
 
 def test_names_of_widgets_are_the_same_in_every_kernel_and_tell_nothing():
-    name = model_id("/home/ada/climate.ipynb", "ice", "box")
+    name = model_id("/data/ada/climate.ipynb", "ice", "box")
     assert re.fullmatch(r"bgdl-[0-9a-f]{12}-[0-9a-f]{12}-box", name)
-    assert model_id("/home/ada/other.ipynb", "ice", "box") != name != model_id("/home/ada/climate.ipynb", "ace", "box")
+    assert model_id("/data/ada/other.ipynb", "ice", "box") != name != model_id("/data/ada/climate.ipynb", "ace", "box")
 
 
 def test_the_plot_has_its_place_before_there_is_anything_to_draw():
