@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID, uuid4
 
 from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.errors import InvalidRequest
@@ -51,6 +52,7 @@ class Draft:
     group: str
     application: str | None
     secrets: OperationSecrets = field(default_factory=OperationSecrets)
+    operation_id: UUID = field(default_factory=uuid4)
 
 
 def draft_download(
@@ -94,6 +96,7 @@ def draft_download(
         server=secrets.server,
         proxy=secrets.proxy,
         proxy_user_info=secrets.proxy_user_info,
+        provider=secrets.provider,
     )
     plain = {name: value for name, value in headers.items() if isinstance(value, str)}
     _add_headers(options.get("headers") or {}, plain, taken)
@@ -170,7 +173,8 @@ def _destination(
     if result_file is not None and not str(result_file):
         raise InvalidRequest("The destination is empty; give a file, a folder, or None.")
     path = Path.cwd() if result_file is None else _absolute(result_file)
-    is_folder = path.is_dir() or str(result_file or "").endswith(("/", os.sep))
+    # Not `Path.is_dir`, which raises where a name is too long: what is wrong with it is said below.
+    is_folder = os.path.isdir(path) or str(result_file or "").endswith(("/", os.sep))  # noqa: PTH112 (as above)
     if is_folder and result_file is not None and not may_be_folder:
         raise InvalidRequest(f"{str(path)!r} is a folder; name a file in it, or use download(), which takes folders.")
     if is_folder:

@@ -29,9 +29,11 @@ from bgdl_jupyter.model import display
 from bgdl_jupyter.model.admission import Admission
 from bgdl_jupyter.model.alerting import Tiles
 from bgdl_jupyter.model.batches import Batches
+from bgdl_jupyter.model.bodies import Bodies
 from bgdl_jupyter.model.completion import Completions
 from bgdl_jupyter.model.conditions_watch import ConditionsWatch
 from bgdl_jupyter.model.held import HeldWatch
+from bgdl_jupyter.model.masking import masked_event
 from bgdl_jupyter.model.notifications import AlertSwitch
 from bgdl_jupyter.model.persistence import StateJournal, columns_of, status_columns_of
 from bgdl_jupyter.model.registry import Registry
@@ -82,6 +84,7 @@ class Runner:
         self.tiles = Tiles(self)
         self.batches = Batches(self)
         self.completions = Completions(self)
+        self.bodies = Bodies(self)
         self._restored: set[str] = set()
 
     # ------------------------------------------------------------------------------------------------ from any thread
@@ -128,6 +131,8 @@ class Runner:
         """Let the model take in what happened, then tell everybody."""
         operation = self.registry.find(event.operation_id) if isinstance(event, OperationEvent) else None
         if operation is not None:
+            if operation.secret_names and isinstance(event, OperationEvent):
+                event = masked_event(event, operation.secrets.values())
             operation.apply(event)
         self.events.publish(event)
         if operation is None:
@@ -255,6 +260,8 @@ class Runner:
             self.events.publish(OperationAdded(operation_id=operation.guid, was_restored=was_restored))
             if operation.status.is_running and operation.holder is None:
                 self.transfers.enqueue(operation)
+            elif operation.status.is_canceled and operation.durable.file is not None:
+                self.transfers.clean_up(operation)  # nobody did, or lived to record it
 
     def dismiss(self, operations: Iterable[DownloadOperation]) -> None:
         """Keep operations no longer."""
