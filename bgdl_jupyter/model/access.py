@@ -65,6 +65,7 @@ async def credential_from_provider(operation: DownloadOperation, provider: Crede
     InvalidRequest
         It failed, or gave something else; the message does not repeat what it said.
     """
+    answer: object
     try:
         answer = await asyncio.to_thread(provider, operation)
         if inspect.isawaitable(answer):

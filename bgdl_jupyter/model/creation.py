@@ -146,7 +146,7 @@ class Creation:
 
     def _row(self, draft: Draft, path: Path | None) -> OperationRow:
         return OperationRow(
-            operation_id=uuid4(),
+            operation_id=draft.operation_id,
             application=self._owner(draft),
             group=draft.group,
             identity=self._identity(draft),
@@ -161,7 +161,7 @@ class Creation:
     def _introduce(self, pairs: Sequence[tuple[OperationRow, Draft]]) -> list[DownloadOperation]:
         operations = self._runner.place.call_within(_DURABLE_WITHIN, self._make_all, pairs)
         for operation in operations:
-            if operation.secret_names:
+            if operation.secrets.values():
                 self._runner.vault.store(str(operation.guid), operation.secrets.to_secret())
         return operations
 

@@ -15,10 +15,17 @@ from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.secret import MASK, Credential, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Callable, Collection
+
+    from bgdl_jupyter.model.operation import DownloadOperation
+
+    #: Says who we are, just before each request; None where it has nothing to say.
+    CredentialProvider = Callable[
+        [DownloadOperation], "PasswordCredential | Awaitable[PasswordCredential | None] | None"
+    ]
 
 #: The secrets of which an operation has one.
-_SINGLE: Final = ("query", "user_info", "server", "proxy", "proxy_user_info")
+_SINGLE: Final = ("query", "user_info", "server", "proxy", "proxy_user_info", "provider")
 
 
 class PasswordCredential:
@@ -63,7 +70,7 @@ class PasswordCredential:
 
 @dataclass(slots=True)
 class OperationSecrets:
-    """What an operation must not show."""
+    """What an operation must not show, and what dies with the kernel: a provider is kept in memory only."""
 
     query: Secret | None = None
     user_info: Secret | None = None
@@ -71,6 +78,7 @@ class OperationSecrets:
     server: Credential | None = None
     proxy: Credential | None = None
     proxy_user_info: Secret | None = None
+    provider: CredentialProvider | None = None
 
     @property
     def names(self) -> list[str]:

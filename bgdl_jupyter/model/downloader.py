@@ -7,11 +7,12 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from traitlets import Dict, Instance, Unicode, UseEnum, observe, validate
+from traitlets import Callable, Dict, Instance, Unicode, UseEnum, observe, validate
 
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.batches import MakesBatches
+from bgdl_jupyter.model.bodies import SendsBodies
 from bgdl_jupyter.model.configuration import from_environment
 from bgdl_jupyter.model.consent import Negotiable
 from bgdl_jupyter.model.creation import Creation
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.runner import Runner
 
 
-class BackgroundDownloader(Notifying, MakesBatches, Negotiable, DownloaderSettings):
+class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, DownloaderSettings):
     """
     Starts downloads: ``Windows.Networking.BackgroundTransfer.BackgroundDownloader``.
 
@@ -64,6 +65,9 @@ class BackgroundDownloader(Notifying, MakesBatches, Negotiable, DownloaderSettin
     proxy = Unicode(help="The proxy's URI; reads back redacted.").tag(config=True)
     server_credential = Instance(PasswordCredential, allow_none=True, help="Who we are to servers.")
     proxy_credential = Instance(PasswordCredential, allow_none=True, help="Who we are to the proxy.")
+    credential_provider = Callable(
+        None, allow_none=True, help="Asked who we are just before each request; dies with the kernel."
+    )
     _plain_headers = Dict()
 
     def __init__(self, completion_group: BackgroundTransferCompletionGroup | None = None, **traits: Any) -> None:
@@ -251,6 +255,7 @@ class BackgroundDownloader(Notifying, MakesBatches, Negotiable, DownloaderSettin
     def _draft(self, uri: str, result_file: Any, options: Mapping[str, Any], *, may_be_folder: bool = True) -> Draft:
         self._secrets.server = credential_of(self.server_credential)
         self._secrets.proxy = credential_of(self.proxy_credential)
+        self._secrets.provider = self.credential_provider
         return draft_download(
             uri,
             result_file,

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.facilities import known_schemes
-from bgdl_jupyter.errors import InvalidTransferState
+from bgdl_jupyter.errors import InvalidRequest, InvalidTransferState
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.draft import put_header
 from bgdl_jupyter.uris import HIDDEN_QUERY, origin_of, split_uri
+from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
-    from bgdl_jupyter.model.credentials import PasswordCredential
+    from bgdl_jupyter.model.credentials import CredentialProvider, PasswordCredential
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
+
+_OF_SERVER: Final = ("server", "user_info", "provider")
+_OF_PROXY: Final = ("proxy", "proxy_user_info")
 
 
 def change_uri(runner: Runner, operation: DownloadOperation, uri: str) -> str:
@@ -64,17 +68,61 @@ def change_header(
     runner.place.call(change)
 
 
-def give_credential(runner: Runner, operation: DownloadOperation, credential: PasswordCredential) -> None:
-    """Answer a pause that asks who we are."""
+def give_credential(
+    runner: Runner, operation: DownloadOperation, credential: PasswordCredential, *, for_proxy: bool | None = None
+) -> None:
+    """Answer a pause that asks who we are: to the server, or to the proxy where None and only that is not known."""
 
     def give() -> None:
         operation.check_not_held()
-        operation.secrets.server = credential.credential
-        operation.secrets.user_info = None
-        _secrets_changed(runner, operation, "server", "user_info")
+        secrets = operation.secrets
+        if _is_asked_by_proxy(operation) if for_proxy is None else for_proxy:
+            secrets.proxy, secrets.proxy_user_info = credential.credential, None
+            _secrets_changed(runner, operation, *_OF_PROXY)
+        else:
+            secrets.server, secrets.user_info = credential.credential, None
+            _secrets_changed(runner, operation, *_OF_SERVER)
         runner.options_changed(operation, "credential")
 
     runner.place.call(give)
+
+
+def _is_asked_by_proxy(operation: DownloadOperation) -> bool:
+    lost = {name for name in operation.secret_names if name not in operation.secrets.names}
+    if lost & {*_OF_SERVER, *_OF_PROXY}:
+        return lost.isdisjoint(_OF_SERVER)
+    error = operation.error
+    asked = operation.current_web_error_status or (error.web_error_status if error is not None else None)
+    return asked is WebErrorStatus.PROXY_AUTHENTICATION_REQUIRED
+
+
+def change_provider(runner: Runner, operation: DownloadOperation, provider: CredentialProvider | None) -> None:
+    """Ask this one from the next request on."""
+    if provider is not None and not callable(provider):
+        raise InvalidRequest(f"A credential provider is a callable or None, not {type(provider).__name__}.")
+
+    def change() -> None:
+        operation.check_not_held()
+        operation.secrets.provider = provider
+        _secrets_changed(runner, operation, "provider", "server", "user_info")
+        runner.options_changed(operation, "credential")
+
+    runner.place.call(change)
+
+
+def change_proxy(runner: Runner, operation: DownloadOperation, uri: str) -> str:
+    """Take another proxy from the next request on, and return what may be shown of it; empty for the environment's."""
+    if uri == operation.proxy:
+        return uri
+    split = split_uri(uri, frozenset({"http", "https"})) if uri else None
+    user_info = split.user_info if split is not None else None
+
+    def change() -> None:
+        operation.secrets.proxy_user_info = user_info
+        _secrets_changed(runner, operation, "proxy_user_info")
+
+    runner.place.call(change)
+    return split.public if split is not None else ""
 
 
 def _secrets_changed(runner: Runner, operation: DownloadOperation, *answered: str) -> None:
@@ -91,7 +139,7 @@ async def _keep(runner: Runner, operation: DownloadOperation) -> None:
     found = await asyncio.wrap_future(runner.vault.fetch(name))
     if found is not None:
         operation.recall(found)
-    if operation.secrets.names:
+    if operation.secrets.values():
         await asyncio.wrap_future(runner.vault.store(name, operation.secrets.to_secret()))
     elif found is not None:
         await asyncio.wrap_future(runner.vault.delete(name))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bgdl_jupyter.errors import AttentionRequired, BackgroundTransferError
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.host import host
-from bgdl_jupyter.model.live_changes import change_header, give_credential
+from bgdl_jupyter.model.live_changes import change_header, change_provider, give_credential
 from bgdl_jupyter.model.operation_state import OperationState
 from bgdl_jupyter.model.outcome import Outcome
 from bgdl_jupyter.model.reading import ResultFile, ResultStream
@@ -17,7 +17,7 @@ from bgdl_jupyter.status import Step
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from bgdl_jupyter.model.credentials import PasswordCredential
+    from bgdl_jupyter.model.credentials import CredentialProvider, PasswordCredential
     from bgdl_jupyter.model.values import BackgroundDownloadProgress
 
 
@@ -203,9 +203,30 @@ class DownloadOperation(OperationState):
         """Send the header no longer."""
         change_header(self._runner, self, name, None, secret=None)
 
-    def provide_credential(self, credential: PasswordCredential) -> None:
-        """Say who we are to the server, as a pause asks for; `resume` goes on with it."""
-        give_credential(self._runner, self, credential)
+    def provide_credential(self, credential: PasswordCredential, *, for_proxy: bool | None = None) -> None:
+        """
+        Say who we are, as a pause asks for; `resume` goes on with it.
+
+        Parameters
+        ----------
+        for_proxy:
+            Whether the proxy is told it and not the server; None tells whichever is known to ask, else the server.
+        """
+        give_credential(self._runner, self, credential, for_proxy=for_proxy)
+
+    @property
+    def credential_provider(self) -> CredentialProvider | None:
+        """
+        Asked who we are just before each request: a callable that takes the operation.
+
+        It returns a `PasswordCredential`, None where it has nothing to say, or an awaitable of these; it is called on a
+        thread of its own. It dies with the kernel: after a restart the operation pauses until it is set again.
+        """
+        return self.secrets.provider
+
+    @credential_provider.setter
+    def credential_provider(self, provider: CredentialProvider | None) -> None:
+        change_provider(self._runner, self, provider)
 
     def _call_with_progress(self, progress: Callable[[BackgroundDownloadProgress], object] | None) -> None:
         if progress is not None:

@@ -10,7 +10,7 @@ from bgdl_jupyter.engine.order import Options, Order
 from bgdl_jupyter.engine.retry import RetryPolicy
 from bgdl_jupyter.errors import InvalidRequest, StateFileError, TransferFailed
 from bgdl_jupyter.events import DestinationChosen
-from bgdl_jupyter.model.access import credential_from_netrc, proxy_for
+from bgdl_jupyter.model.access import credential_from_netrc, credential_from_provider, environment_of, proxy_of
 from bgdl_jupyter.storage.filenames import destination_key, safe_name, unique_names
 from bgdl_jupyter.storage.records import RowConflict
 from bgdl_jupyter.transport.base import Request, Safety
@@ -76,12 +76,12 @@ async def make_request(
     Raises
     ------
     AttentionNeeded
-        A secret that it needs is lost, as after a restart without a vault.
+        A secret that it needs is lost, as after a restart without a vault; or a provider did not say who we are.
     """
     await recall_secrets(runner, operation)
     settings, secrets = operation.options, operation.secrets
     try:
-        proxy, credential = proxy_for(operation), await _credential(runner, operation)
+        environment, credential = environment_of(operation), await _credential(runner, operation)
     except InvalidRequest as error:  # of the environment or a file, found out only now
         raise TransferFailed(str(error)) from None
     headers: list[tuple[str, str | Secret]] = [*operation.plain_headers.items(), *secrets.headers.items()]
@@ -95,7 +95,8 @@ async def make_request(
         stop=stop,
         condition=condition,
         credential=credential,
-        proxy=proxy,
+        proxy=proxy_of(operation),
+        environment=environment,
         safety=Safety(
             **{name: settings.get(name, False) for name in Safety.__dataclass_fields__},
         ),
@@ -106,7 +107,14 @@ async def make_request(
 
 
 async def _credential(runner: Runner, operation: DownloadOperation) -> Credential | None:
-    given = operation.secrets.server
+    given, provider = operation.secrets.server, operation.secrets.provider
+    if provider is not None:
+        try:
+            said = await credential_from_provider(operation, provider)
+        except InvalidRequest as error:
+            raise AttentionNeeded(WebErrorStatus.UNAUTHORIZED, f"{error} resume() asks it again.") from None
+        if said is not None:
+            return said
     if given is not None or operation.secrets.user_info is not None or not operation.options.get("use_netrc"):
         return given
     return await runner.facilities.run(credential_from_netrc, origin_of(operation.requested_uri).host)
@@ -133,12 +141,15 @@ async def recall_secrets(runner: Runner, operation: DownloadOperation) -> None:
 
 def _what_to_do(missing: list[str]) -> str:
     name = missing[0]
-    if name.startswith("header "):
+    if name == "provider":
+        remedy = "setting credential_provider, or by provide_credential(…)"
+    elif name.startswith("header "):
         remedy = f"set_request_header({name.removeprefix('header ')!r}, …)"
     elif name == "query":
         remedy = "setting requested_uri to the full address"
     else:
         remedy = "provide_credential(…)"
+    remedy = remedy if remedy.startswith("setting") else f"calling {remedy}"
     return f"A secret did not outlive the kernel ({', '.join(missing)}); give it again by {remedy}, then resume()."
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.resource import Answer, Validator
     from bgdl_jupyter.secret import Credential, Secret
+    from bgdl_jupyter.transport.proxies import EnvironmentProxies
     from bgdl_jupyter.uris import Origin, SplitUri
 
 
@@ -57,7 +58,9 @@ class Request:
     condition:
         The validator under which the range is wanted (If-Range).
     credential, proxy:
-        Who we are to the origin of ``uri``; through whom to ask.
+        Who we are to the origin of ``uri``; through whom to ask, wherever redirects lead.
+    environment:
+        Through whom to ask where ``proxy`` is None: chosen anew for each origin that redirects lead to.
     connect_timeout, response_timeout:
         Seconds for the connection, and from the request to the end of the response's header.
     """
@@ -71,6 +74,7 @@ class Request:
     condition: Validator | None = None
     credential: Credential | None = None
     proxy: ProxyServer | None = None
+    environment: EnvironmentProxies | None = None
     safety: Safety = Safety()
     ssl_context: ssl.SSLContext | None = None
     connect_timeout: float = 30.0

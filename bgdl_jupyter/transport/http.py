@@ -177,7 +177,7 @@ class HttpTransport:
             raise failed
 
     def _proxy_for(self, request: Request, hop: Hop) -> ProxyServer | None:
-        return request.proxy or self._environment.proxy_for(hop.origin)
+        return request.proxy or (request.environment or self._environment).proxy_for(hop.origin)
 
     def _is_public(self, request: Request, hop: Hop, exchange: HttpExchange) -> bool:
         """Whether a server of the public internet answered; behind a proxy its name has to do."""
