@@ -363,7 +363,10 @@ def test_a_real_kernel_answers_while_a_cell_computes(fault_server, tmp_path):
     with RealKernel(cwd=tmp_path, env={"BGDL_STATE_FILE": str(tmp_path / "state.sqlite3")}) as kernel:
         assert kernel.run("%load_ext bgdl_jupyter").error is None
         opened = kernel.wait_for(lambda each: each.content.get("target_name") == wire.TARGET, since=0)
-        kernel.run(f"import bgdl_jupyter\noperation = bgdl_jupyter.download({server.url('/a')!r})")
+        kernel.run(
+            "import bgdl_jupyter\nbgdl_jupyter.default_downloader().max_connections_per_download = 1\n"
+            f"operation = bgdl_jupyter.download({server.url('/a')!r})"
+        )
         cell = kernel.start(
             "import time\nprint('busy')\nend = time.monotonic() + 4\nwhile time.monotonic() < end: pass"
         )

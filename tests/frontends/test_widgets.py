@@ -93,6 +93,8 @@ def notebook(tmp_path: Path, env: dict[str, str]) -> Iterator[Notebook]:
         made = Notebook(kernel)
         made.run("%load_ext bgdl_jupyter")
         made.run("import bgdl_jupyter, time\nfrom bgdl_jupyter import default_downloader, download, download_many")
+        # The servers are slow on each connection.
+        made.run("default_downloader().max_connections_per_download = 1")
         yield made
 
 
