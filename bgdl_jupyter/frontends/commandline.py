@@ -29,7 +29,7 @@ from bgdl_jupyter.frontends.arguments import (
 )
 from bgdl_jupyter.frontends.sample_server import SampleServer
 from bgdl_jupyter.frontends.text import counted, forgotten
-from bgdl_jupyter.model import display, housekeeping
+from bgdl_jupyter.model import display, housekeeping, purging, verification
 from bgdl_jupyter.model.downloader import BackgroundDownloader
 from bgdl_jupyter.model.process import shut_down
 from bgdl_jupyter.status import Step
@@ -113,7 +113,7 @@ def _taken_up(operations: list[DownloadOperation]) -> list[DownloadOperation]:
     ours = {each.guid for each in taken}
     for each in operations:
         if each.guid not in ours:
-            print(f"{display.plain(each.name)} is left to {each.holder}.", file=sys.stderr)
+            print(f"{display.plain(each.name)} is left to {display.plain(each.holder or '')}.", file=sys.stderr)
     return taken
 
 
@@ -160,7 +160,7 @@ def _list(given: argparse.Namespace) -> int:
 
 
 def _verify(given: argparse.Namespace) -> int:
-    found = [housekeeping.verify(each) for each in _chosen(given) if each.status.is_success]
+    found = [verification.verify(each) for each in _chosen(given) if each.status.is_success]
     if given.json:
         keys = [{"is_whole": each.is_whole, "says": each.says} for each in found]
         _print_json([terminal.record(each.operation) | key for each, key in zip(found, keys, strict=True)])
@@ -178,8 +178,8 @@ def _purge(given: argparse.Namespace) -> int:
     counts = counted(sum(each.operations for each in held))
     if not given.yes and not _agrees(f"Remove {counts}, their partial files and their secrets?"):
         return Exit.ATTENTION
-    purged = housekeeping.purge(whose)
-    left = [*purged.left, housekeeping.remove_state_file()] if whose is None else list(purged.left)
+    purged = purging.purge(whose)
+    left = [*purged.left, purging.remove_state_file()] if whose is None else list(purged.left)
     print(f"Removed {counted(purged.operations)} and {counted(purged.partial_files, 'partial file')}.")
     for sentence in filter(None, left):
         print(sentence, file=sys.stderr)

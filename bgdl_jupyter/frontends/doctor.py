@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from bgdl_jupyter.errors import BackgroundTransferError
 from bgdl_jupyter.frontends.text import counted, network_in_words
-from bgdl_jupyter.model import display, housekeeping
+from bgdl_jupyter.model import display, facts, housekeeping
 from bgdl_jupyter.model.application import state_file_path
 from bgdl_jupyter.model.downloader import default_downloader
 from bgdl_jupyter.model.host import kernel_is_running
@@ -88,7 +88,7 @@ def _state() -> list[Finding]:
     path = state_file_path()
     try:
         default_downloader()
-        engine = housekeeping.engine_facts()
+        engine = facts.engine_facts()
     except (BackgroundTransferError, OSError) as error:
         hint = getattr(error, "hint", "") or f"Make {str(path.parent)!r} writable, or set BGDL_STATE_FILE."
         return [Finding(subject="state file", is_good=False, says=getattr(error, "message", str(error)), remedy=hint)]
@@ -102,7 +102,7 @@ def _state() -> list[Finding]:
     ]
 
 
-def _state_file(engine: housekeeping.EngineFacts) -> Finding:
+def _state_file(engine: facts.EngineFacts) -> Finding:
     if engine.is_in_memory:
         return Finding(
             subject="state file",
@@ -138,8 +138,8 @@ def _permissions(path: Path | None) -> list[Finding]:
 
 
 def _vault() -> Finding:
-    works = housekeeping.vault_works()
-    says = housekeeping.engine_facts().vault
+    works = facts.vault_works()
+    says = facts.engine_facts().vault
     if works:
         return Finding(subject="vault", is_good=True, says=says)
     return Finding(
@@ -151,7 +151,7 @@ def _vault() -> Finding:
 
 
 def _network() -> Finding:
-    network = housekeeping.look_at_network(default_downloader())
+    network = facts.look_at_network(default_downloader())
     remedy = ""
     if network.override == "auto" and importlib.util.find_spec("dbus_fast") is None and sys.platform == "linux":
         remedy = "Say it yourself by %bgdl network metered, or: pip install 'bgdl-jupyter[dbus]'"
@@ -161,7 +161,7 @@ def _network() -> Finding:
 # ------------------------------------------------------------------------------------------------------------ jupyter
 
 
-def _is_right_place(engine: housekeeping.EngineFacts) -> bool | None:
+def _is_right_place(engine: facts.EngineFacts) -> bool | None:
     if not kernel_is_running():
         return None
     return True if engine.place_kind == "subshell" else None

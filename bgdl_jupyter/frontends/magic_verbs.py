@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.error import UsageError
 
-from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.frontends import doctor
 from bgdl_jupyter.frontends.arguments import select
 from bgdl_jupyter.frontends.magics_arguments import VERBS, help_text, parser_of
 from bgdl_jupyter.frontends.text import Listing, Words, counted, forgotten, network_in_words
-from bgdl_jupyter.model import display, housekeeping
+from bgdl_jupyter.model import display, facts, housekeeping, purging
 from bgdl_jupyter.model.downloader import default_downloader
 from bgdl_jupyter.status import BackgroundTransferBehavior, Step
 
@@ -49,16 +48,16 @@ def _list(given: Namespace) -> Listing:
 
 def _show(given: Namespace) -> object:
     if not given.names and given.group is None:
-        return Words("\n".join(facts()))
+        return Words("\n".join(_facts()))
     operations = _operations(given)
     if not given.names:
         return default_downloader().create_group(given.group)
     return operations[0] if len(operations) == 1 else Listing(operations, counted(len(operations)))
 
 
-def facts() -> list[str]:
+def _facts() -> list[str]:
     """Return where the downloads run and why, where the state is, and the limits: a line each."""
-    engine = housekeeping.engine_facts()
+    engine = facts.engine_facts()
     kept = "in memory only" if engine.is_in_memory else "read only" if engine.is_read_only else "durable"
     lines = [
         f"loop: {engine.place_kind}. {engine.place_reason}",
@@ -191,11 +190,14 @@ def _network(given: Namespace) -> Words:
     downloader = default_downloader()
     if given.cost is not None:
         downloader.override_network_cost(given.cost)
-    return Words(network_in_words(housekeeping.look_at_network(downloader)))
+    return Words(network_in_words(facts.look_at_network(downloader)))
 
 
-def _alerts(_: Namespace) -> object:
-    raise InvalidRequest("This version shows no alerts, so there are none to turn on or off.")
+def _alerts(given: Namespace) -> Words:
+    downloader = default_downloader()
+    if given.switch is not None:
+        downloader.turn_alerts(on=given.switch == "on")
+    return Words(f"alerts: {downloader.notification_setting.name.lower().replace('_', ' ')}")
 
 
 def _purge(given: Namespace) -> Words:
@@ -205,7 +207,7 @@ def _purge(given: Namespace) -> Words:
     whose = None if given.all else given.application or mine
     if not given.yes:
         return Words(what_would_go(whose))
-    purged = housekeeping.purge(whose)
+    purged = purging.purge(whose)
     return Words(
         "\n".join(
             [f"Removed {counted(purged.operations)} and {counted(purged.partial_files, 'partial file')}.", *purged.left]

@@ -10,7 +10,8 @@ from bgdl_jupyter.model.operation import DownloadOperation
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bgdl_jupyter.model.housekeeping import ApplicationSummary, NetworkFacts
+    from bgdl_jupyter.model.facts import NetworkFacts
+    from bgdl_jupyter.model.housekeeping import ApplicationSummary
 
 
 class Words(str):

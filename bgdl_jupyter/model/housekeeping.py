@@ -1,29 +1,23 @@
 """
 What is done to many operations at once, and to what other kernels left in the state file.
 
-Clearing, adopting, purging, taking up and verifying; all of it blocks, and belongs on the thread of whoever asks.
+Clearing, adopting and taking up; all of it blocks, and belongs on the thread of whoever asks.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
 from bgdl_jupyter.engine.facilities import known_schemes
-from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest, StorageFailed
+from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.persistence import operation_from
-from bgdl_jupyter.model.process import current_runner, existing_runner, shut_down
-from bgdl_jupyter.model.restoring import restore, take_over
-from bgdl_jupyter.secret import Secret
+from bgdl_jupyter.model.process import current_runner, existing_runner
+from bgdl_jupyter.model.restoring import group_of, restore, take_over
 from bgdl_jupyter.status import Step
-from bgdl_jupyter.storage.digests import new_hash, parse_checksum
 from bgdl_jupyter.storage.leftovers import discard_leftovers
 from bgdl_jupyter.storage.records import ApplicationSummary
 from bgdl_jupyter.uris import split_uri
@@ -42,27 +36,18 @@ __all__ = [
     "FORGOTTEN_AFTER",
     "HISTORY",
     "ApplicationSummary",
-    "EngineFacts",
-    "NetworkFacts",
-    "Purged",
-    "Verification",
     "adopt",
     "application_of",
     "applications",
     "clear",
-    "engine_facts",
+    "forget_all",
     "forget_history",
     "forgotten_applications",
     "left_of",
-    "look_at_network",
     "operations_of",
     "pause_all",
-    "purge",
-    "remove_state_file",
     "take",
     "take_up",
-    "vault_works",
-    "verify",
 ]
 
 log = logging.getLogger(__name__)
@@ -161,7 +146,9 @@ def adopt(downloader: BackgroundDownloader, old: str) -> list[DownloadOperation]
     there = _application_named(old, here)
     known = {each.guid for each in operations_of(downloader)}
     runner.state.adopt(there, here).result(_WITHIN)
-    runner.place.call_within(_WITHIN, _forget_all, runner, _pictures(runner, there))
+    runner.place.call_within(_WITHIN, forget_all, runner, _pictures(runner, there))
+    for name in runner.state.groups(here).result(_WITHIN):
+        group_of(runner, here, name)  # with its limits
     take_over(runner, here)
     _show_final(runner, here)
     return [each for each in operations_of(downloader) if each.guid not in known]
@@ -184,7 +171,8 @@ def _pictures(runner: Runner, application: str) -> list[DownloadOperation]:
     return [each for each in runner.place.call(runner.registry.all) if each.application == application]
 
 
-def _forget_all(runner: Runner, operations: Sequence[DownloadOperation]) -> None:
+def forget_all(runner: Runner, operations: Sequence[DownloadOperation]) -> None:
+    """Drop the pictures of operations whose rows are another's now, or gone; on the engine's loop."""
     for operation in operations:
         runner.forget(operation)
 
@@ -206,18 +194,31 @@ def _introduce(runner: Runner, rows: Sequence[tuple[OperationRow, bool]]) -> Non
 
 
 def take_up(operation_ids: Iterable[UUID]) -> list[DownloadOperation]:
-    """Take up operations that no living kernel has, of any application, and return them; the others are left out."""
+    """
+    Take up operations that no living kernel has, of any application, and return them; the others are left out.
+
+    Left out, too, is a request that was under way and must not be sent twice: that is for its own application to end.
+    """
     runner = current_runner()
     found = []
-    for operation_id in operation_ids:
-        acquired = runner.state.acquire_one(operation_id).result(_WITHIN)
+    for row in runner.state.rows(operation_ids=operation_ids).result(_WITHIN):
+        acquired = None if _is_dangerous(row, runner) else runner.state.acquire_one(row.operation_id).result(_WITHIN)
         if acquired is not None:
             found.append((acquired.row, not acquired.was_proven_dead))
     pictures = [runner.registry.find(row.operation_id) for row, _ in found]
-    runner.place.call_within(_WITHIN, _forget_all, runner, [each for each in pictures if each is not None])
+    runner.place.call_within(_WITHIN, forget_all, runner, [each for each in pictures if each is not None])
     runner.place.call_within(_WITHIN, _introduce, runner, found)
     taken = [runner.registry.find(row.operation_id) for row, _ in found]
     return [each for each in taken if each is not None]
+
+
+def _is_dangerous(row: OperationRow, runner: Runner) -> bool:
+    try:
+        picture = operation_from(row, runner)
+    except ValueError as error:
+        log.warning("%s It is left as it is.", error)
+        return True
+    return picture.status.is_running and not picture.can_pause
 
 
 def left_of(downloader: BackgroundDownloader, uri: str) -> list[UUID]:
@@ -225,179 +226,3 @@ def left_of(downloader: BackgroundDownloader, uri: str) -> list[UUID]:
     public = split_uri(uri, known_schemes()).public
     rows = current_runner().state.rows(application=application_of(downloader)).result(_WITHIN)
     return [row.operation_id for row in rows if row.record.get("requested_uri") == public]
-
-
-# ------------------------------------------------------------------------------------------------------------ facts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineFacts:
-    """Where the downloads run and why, and where their state is kept; ``notices`` are sentences for the user."""
-
-    place_kind: str
-    place_reason: str
-    state_file: Path | None
-    is_read_only: bool
-    is_in_memory: bool
-    notices: tuple[str, ...]
-    vault: str
-
-
-def engine_facts() -> EngineFacts:
-    """Return what there is to say about the one engine of this process."""
-    runner = current_runner()
-    return EngineFacts(
-        place_kind=runner.place.kind,
-        place_reason=runner.place.reason,
-        state_file=runner.state.path,
-        is_read_only=runner.state.is_read_only,
-        is_in_memory=runner.state.is_in_memory,
-        notices=runner.state.notices,
-        vault=runner.vault.status,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkFacts:
-    """What the network of the kernel's host costs, who says so, and what the user said ("auto" for nothing)."""
-
-    is_up: bool | None
-    cost: str
-    reason: str
-    override: str
-
-
-def look_at_network(downloader: BackgroundDownloader) -> NetworkFacts:
-    """Look at the network now, and return what is known of it; sends nothing."""
-    runner = current_runner()
-    if not runner.place.is_here():
-        looking = asyncio.run_coroutine_threadsafe(runner.conditions.is_reachable("example.org"), runner.place.loop)
-        looking.result(_WITHIN)
-    seen = downloader.network_conditions
-    override = downloader.network_cost_override.value
-    return NetworkFacts(is_up=seen.is_up, cost=seen.cost.value, reason=seen.reason, override=override)
-
-
-def vault_works() -> bool:
-    """Whether what is given to the vault would outlive this process; tried out with an entry that says nothing."""
-    vault, name = current_runner().vault, f"trial-{uuid4().hex}"
-    is_kept = vault.store(name, Secret("trial")).result(_WITHIN)
-    vault.delete(name).result(_WITHIN)
-    return is_kept
-
-
-# ------------------------------------------------------------------------------------------------------------ purge
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Purged:
-    """What was removed; ``left`` are sentences about what could not be."""
-
-    operations: int
-    partial_files: int
-    left: tuple[str, ...] = ()
-
-
-def purge(application: str | None) -> Purged:
-    """
-    Remove an application's operations, their partial files and their secrets; finished files stay.
-
-    Parameters
-    ----------
-    application:
-        Whose; None for everything of this user. What another living kernel runs is left, and said so.
-    """
-    runner = current_runner()
-    ours = [each for each in runner.place.call(runner.registry.all) if application in (None, each.application)]
-    _cancel_and_wait([each for each in ours if not each.is_held])
-    rows = runner.state.purge(application).result(_WITHIN)
-    gone = {row.operation_id for row in rows}
-    runner.place.call_within(_WITHIN, _forget_all, runner, [each for each in ours if each.guid in gone])
-    deleted, left = 0, []
-    for row in rows:
-        try:
-            deleted += discard_leftovers(Path(row.record["directory"]), row.operation_id, row.epoch)
-        except (StorageFailed, KeyError, TypeError) as error:
-            left.append(f"A partial file of {row.operation_id} was left: {error}")
-        if row.record.get("secret_names"):
-            runner.vault.delete(str(row.operation_id)).result(_WITHIN)
-    return Purged(operations=len(rows), partial_files=deleted, left=(*left, *_kept(application)))
-
-
-def remove_state_file() -> str:
-    """
-    Delete the state file and its folder, and end the engine of this process; return what was left, and why.
-
-    For the last clean-up before this package is uninstalled.
-    """
-    state = current_runner().state
-    path = state.path
-    holders = [holder for each in state.applications().result(_WITHIN) for holder in each.held_by]
-    others = [each for each in holders if each.kernel_id != state.kernel_id]
-    if path is None or others:
-        return "The state file is left: another kernel uses it." if others else ""
-    shut_down()
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    shutil.rmtree(path.parent / "kernels", ignore_errors=True)
-    left = [each.name for each in path.parent.iterdir()]
-    if left:
-        return f"Other files are left in {str(path.parent)!r}: {', '.join(left)}."
-    path.parent.rmdir()
-    return ""
-
-
-def _kept(application: str | None) -> list[str]:
-    kept = [each for each in applications() if application in (None, each.application)]
-    return [f"{each.operations} downloads of {each.application} are kept: a kernel runs there." for each in kept]
-
-
-def _cancel_and_wait(operations: Sequence[DownloadOperation]) -> None:
-    outcomes = [each.cancel() for each in operations if not each.status.is_final]
-    if current_runner().place.is_here():
-        return  # waiting would stop the loop that ends them
-    for outcome in outcomes:
-        try:
-            outcome.wait(_SETTLED_WITHIN)
-        except TimeoutError as error:
-            raise BackgroundTransferError(
-                f"A transfer does not end within {_SETTLED_WITHIN:g} s; nothing was removed.", hint="Try again later."
-            ) from error
-
-
-# ----------------------------------------------------------------------------------------------------------- verify
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
-    """Whether the file of a completed operation still is what was fetched, and what was compared."""
-
-    operation: DownloadOperation
-    is_whole: bool
-    says: str
-
-
-def verify(operation: DownloadOperation) -> Verification:
-    """Read the file of a completed operation, and compare its size and, where one is known, its digest."""
-    is_whole, says = _compare(operation)
-    return Verification(operation=operation, is_whole=is_whole, says=says)
-
-
-def _compare(operation: DownloadOperation) -> tuple[bool, str]:
-    path = operation.result_file
-    if path is None or not path.is_file():
-        return False, "the file is gone"
-    size = path.stat().st_size
-    if operation.size is not None and size != operation.size:
-        return False, f"it has {size:,} bytes instead of {operation.size:,}"
-    expected = operation.digest or operation.checksum
-    if not expected:
-        return True, "it has the right size; no digest is known"
-    wanted = parse_checksum(expected)
-    running = new_hash(wanted.algorithm)
-    with path.open("rb") as file:
-        while chunk := file.read(_READ_AT_ONCE):
-            running.update(chunk)
-    if running.digest().hex() != wanted.value:
-        return False, f"its {wanted.algorithm} is another one than when it was fetched"
-    return True, f"its {wanted.algorithm} is right"

@@ -10,7 +10,12 @@ from bgdl_jupyter.errors import TransferFailed
 from bgdl_jupyter.model.downloader import default_downloader
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.operation import DownloadOperation
-from bgdl_jupyter.status import BackgroundTransferBehavior, BackgroundTransferPriority, BackgroundTransferStatus
+from bgdl_jupyter.status import (
+    BackgroundTransferBehavior,
+    BackgroundTransferPriority,
+    BackgroundTransferStatus,
+    NotificationSetting,
+)
 from tests.downloads import DEADLINE, Seen, partial_files
 from tests.kernels import TIMEOUT, RealKernel
 from tests.servers.faults import hold_after, status
@@ -315,6 +320,13 @@ def test_the_users_word_about_the_network_counts_and_is_kept(cells: Cells):
     assert default_downloader().network_conditions.cost.value == "metered"
     assert "You said" in cells.run("%bgdl network")
     assert "You said" not in cells.run("%bgdl network auto")
+
+
+def test_alerts_are_turned_off_and_on(cells: Cells):
+    assert cells.run("%bgdl alerts") == "alerts: enabled"
+    assert cells.run("%bgdl alerts off") == "alerts: disabled for application"
+    assert default_downloader().notification_setting is NotificationSetting.DISABLED_FOR_APPLICATION
+    assert cells.run("%bgdl alerts on") == "alerts: enabled"
 
 
 def test_adopt_brings_the_downloads_of_a_renamed_notebook(
