@@ -182,7 +182,10 @@ class CertificateRejected(TransferFailed):
     """The server's certificate does not prove that it is who it says it is."""
 
     web_error_status = WebErrorStatus.CERTIFICATE_IS_INVALID
-    hint = "Check the address and this machine's clock; for a private authority pass its certificates in `ssl_context`."
+    hint = (
+        "Check the address and this machine's clock; a private authority is known when SSL_CERT_FILE names its "
+        "certificates before Python starts."
+    )
 
 
 class HttpStatusError(TransferFailed):
