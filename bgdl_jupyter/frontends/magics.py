@@ -126,9 +126,11 @@ def _raise_for_errors(group: BackgroundTransferGroup) -> None:
 
 
 def register(shell: InteractiveShell) -> None:
-    """Give a shell the magics and their completion."""
+    """Give a shell the magics and their completion, and let ``%config BackgroundDownloader`` set the limits."""
     shell.register_magics(BgdlMagics(shell))
     shell.set_hook("complete_command", completion.complete, re_key=completion.LINES)
+    if default_downloader() not in _configurables(shell):
+        _configurables(shell).append(default_downloader())
 
 
 def unregister(shell: InteractiveShell) -> None:
@@ -137,3 +139,10 @@ def unregister(shell: InteractiveShell) -> None:
         shell.magics_manager.magics[kind].pop("bgdl", None)
     shell.magics_manager.registry.pop(BgdlMagics.__name__, None)
     completion.forget(shell)
+    if default_downloader() in _configurables(shell):
+        _configurables(shell).remove(default_downloader())
+
+
+def _configurables(shell: InteractiveShell) -> list[Any]:
+    """Return what ``%config`` lists; IPython declares it as a list of shells."""
+    return shell.configurables

@@ -307,6 +307,14 @@ def test_limits_are_set_and_said(cells: Cells):
     assert "max_rate: no limit" in cells.run("%bgdl limits --rate none")
 
 
+def test_the_config_magic_lists_and_sets_the_settings(cells: Cells):
+    cells.run("%config BackgroundDownloader.max_parallel = 7")
+    assert default_downloader().max_parallel == 7
+    cells.capture.readouterr()
+    cells.run("%config BackgroundDownloader")
+    assert "How many operations may run at once" in cells.capture.readouterr().out
+
+
 def test_a_group_has_its_own_limits(cells: Cells):
     cells.run("%bgdl limits -g x --rate 1MiB --parallel 2 --behavior serialized")
     group = default_downloader().create_group("x")
