@@ -243,12 +243,12 @@ class Browser:
     def another(self) -> Iterator[Browser]:
         """Use the Chromium of this browser as another browser, which knows nothing of the first."""
         other = Browser(self.server, self.width, self.height)
-        other._chromium = self._chromium  # noqa: SLF001 (of its own class)
-        other._begin()  # noqa: SLF001 (as above)
+        other._chromium = self._chromium
+        other._begin()
         try:
             yield other
         finally:
-            other._context.close()  # noqa: SLF001 (as above)
+            other._context.close()
 
     def open(self, url: str) -> NotebookPage:
         """Open a notebook that is there already."""

@@ -150,7 +150,7 @@ class Start {
       place: panel
         ? trans.__('A line is added to %1 and run.', panel.title.label)
         : trans.__('A line is run in a new console.'),
-      isBusy: kernel?.status === 'busy',
+      isBusy: panel !== null && isComputing(panel),
       destination: folder === null || panel === null ? '' : from(PathExt.dirname(panel.context.path), folder),
       loadExtension: kernel === null || !this._options.downloads.model.get(kernel.id)?.isReady
     });
@@ -178,6 +178,11 @@ class Start {
     await panel?.sessionContext.ready;
     await panel?.console.inject(code);
   }
+}
+
+/** Whether a cell runs or waits. The status of the kernel is that of its last message, comms among them. */
+function isComputing(panel: NotebookPanel): boolean {
+  return panel.content.widgets.some(cell => cell.promptNode?.textContent?.includes('*'));
 }
 
 async function runInNotebook(panel: NotebookPanel, code: string): Promise<void> {
