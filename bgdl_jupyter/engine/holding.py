@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.order import Durable, Journal, LeaseLost, Order
+from bgdl_jupyter.engine.segments import next_range_for
 from bgdl_jupyter.errors import StorageFailed
-from bgdl_jupyter.ranges import EMPTY, RangeSet
-from bgdl_jupyter.resource import Kept
+from bgdl_jupyter.ranges import EMPTY, ByteRange, RangeSet
+from bgdl_jupyter.resource import Kept, range_to_ask
 from bgdl_jupyter.storage.digests import RunningDigest, strongest
 from bgdl_jupyter.storage.leftovers import discard_leftovers
 from bgdl_jupyter.storage.partial_file import (
@@ -185,6 +186,29 @@ class Holding:
             restarts=self._durable.restarts,
             trusts_unverified=self._order.options.trusts_unverified,
         )
+
+    def first_gap(self, wanted: int | None) -> ByteRange:
+        """Return the first missing range, or the one that somebody waits for; its stop is 0 where it is open."""
+        if self.length is None:
+            return ByteRange(self.written.contiguous_from(0), 0)
+        gaps = self.written.missing(self.length)
+        chosen = next_range_for(wanted, gaps, smallest=1) if wanted is not None else None
+        start, stop = chosen or (gaps[0] if gaps else (self.length, self.length))
+        return ByteRange(start, 0 if stop == self.length else stop)
+
+    def overlap_before(self, gap: ByteRange, kept: Kept) -> ByteRange | None:
+        """Return what is to be compared before the gap; None where the whole has to be asked for."""
+        options = self._order.options
+        if not options.may_ask_for_parts:
+            return None
+        before = next((each for each in self.written if each.start < gap.start <= each.stop), None)
+        there = gap.start - before.start if before is not None else 0
+        return range_to_ask(kept, overlap=min(options.overlap, there))
+
+    def learn_length(self, length: int) -> None:
+        """Take note of how long the whole is."""
+        assert self.resource is not None  # noqa: S101 (an answer was accepted)
+        self.resource = replace(self.resource, length=length)
 
     def took(self, count: int) -> None:
         """Take note of bytes that are on their way into the file, or with a negative number that they arrived."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.commit import Finished
@@ -22,12 +21,12 @@ from bgdl_jupyter.engine.retry import GiveUp, decide_retry
 from bgdl_jupyter.engine.segments import ActiveSegment, next_range_for
 from bgdl_jupyter.engine.sink import OverlapMismatch
 from bgdl_jupyter.engine.telling import Telling
+from bgdl_jupyter.engine.verification import has_right_digest, integrity_of
 from bgdl_jupyter.errors import IntegrityFailed, ProtocolViolation, TransferFailed
 from bgdl_jupyter.events import Event, ResourceProbed
 from bgdl_jupyter.ranges import ByteRange
 from bgdl_jupyter.resource import Decision, Verdict, decide, range_to_ask
-from bgdl_jupyter.status import Integrity, TransferActivity
-from bgdl_jupyter.storage.digests import new_hash
+from bgdl_jupyter.status import TransferActivity
 from bgdl_jupyter.transport.base import Framing
 from bgdl_jupyter.uris import origin_of
 from bgdl_jupyter.web_error_status import WebErrorStatus
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.engine.order import Durable, Order, Park, RequestMaker
     from bgdl_jupyter.engine.rate_limit import CombinedLimiter
-    from bgdl_jupyter.resource import Kept, Resource, Validator
+    from bgdl_jupyter.resource import Resource, Validator
     from bgdl_jupyter.transport.base import Exchange, Request, Transport
 
 log = logging.getLogger(__name__)
@@ -185,9 +184,9 @@ class Transfer:
 
     async def _attempt(self) -> None:
         """Ask for the first missing range, and take what the answer allows."""
-        gap = self._first_gap()
+        gap = self._holding.first_gap(self._wanted)
         kept = self._holding.kept_from(gap.start)
-        asked = self._overlap_before(gap, kept)
+        asked = self._holding.overlap_before(gap, kept)
         if asked is None and self._holding.written:
             await self._start_over("nothing proves that the server still has the same file")
             gap, kept = ByteRange(0, 0), self._holding.kept_from(0)
@@ -204,7 +203,7 @@ class Transfer:
                     case Verdict.ASK_FOR_ALL:
                         asked, condition = None, None
                     case Verdict.CHECK_COMPLETE:
-                        return self._learn_length(kept.position)
+                        return self._holding.learn_length(kept.position)
                     case Verdict.FAIL:
                         break
                     case _:
@@ -212,25 +211,6 @@ class Transfer:
         raise ProtocolViolation(
             f"The answer cannot be used: {decision.reason}.", web_error_status=_UNASKED if asked is None else None
         )
-
-    def _first_gap(self) -> ByteRange:
-        """Return the first missing range; its stop is 0 where it is open."""
-        written, length = self._holding.written, self._holding.length
-        if length is None:
-            return ByteRange(written.contiguous_from(0), 0)
-        gaps = written.missing(length)
-        wanted = next_range_for(self._wanted, gaps, smallest=1) if self._wanted is not None else None
-        start, stop = wanted or (gaps[0] if gaps else (length, length))
-        return ByteRange(start, 0 if stop == length else stop)
-
-    def _overlap_before(self, gap: ByteRange, kept: Kept) -> ByteRange | None:
-        """Return what is to be compared before the gap; None where the whole has to be asked for."""
-        options = self._order.options
-        if not options.may_ask_for_parts:
-            return None
-        before = next((each for each in self._holding.written if each.start < gap.start <= each.stop), None)
-        there = gap.start - before.start if before is not None else 0
-        return range_to_ask(kept, overlap=min(options.overlap, there))
 
     async def _request(self, asked: ByteRange | None, gap: ByteRange, condition: Validator | None) -> Request:
         if asked is None:
@@ -251,7 +231,7 @@ class Transfer:
             await self._accept(answer.resource)
             gap = ByteRange(0, 0)
         elif self._holding.length is None and answer.content_range and answer.content_range.total is not None:
-            self._learn_length(answer.content_range.total)
+            self._holding.learn_length(answer.content_range.total)
         self._tell(TransferActivity.DOWNLOADING)
         ended = await self._deliver(exchange, decision.position, gap)
         self._framing = ended.framing
@@ -259,7 +239,7 @@ class Transfer:
             self._small_body = ended.small_body
             self._telling.count(len(ended.small_body))
         if self._holding.length is None and not ended.was_cut:
-            self._learn_length(ended.position)
+            self._holding.learn_length(ended.position)
 
     async def _deliver(self, exchange: Exchange, position: int, gap: ByteRange) -> Delivered:
         """Receive the body, over several connections where that may help; every connection counts for its host."""
@@ -350,11 +330,6 @@ class Transfer:
         if next_range_for(position, gaps, active=[active], smallest=NEAR) is not None:
             delivery.stop_now()
 
-    def _learn_length(self, length: int) -> None:
-        resource = self._holding.resource
-        assert resource is not None  # noqa: S101 (an answer was accepted)
-        self._holding.resource = replace(resource, length=length)
-
     async def _start_over(self, reason: str) -> None:
         log.info("Operation %s begins again at byte 0: %s", self._order.operation_id, reason)
         self._small_body = None
@@ -364,26 +339,9 @@ class Transfer:
         self._telling.restarted(reason)
 
     async def _is_right(self) -> bool:
-        """Whether the bytes have the digest that is known of them, if one is."""
-        expected, running = self._holding.expected_digest, self._holding.digest
-        if expected is None or running is None:
-            return True
-        self._tell(TransferActivity.VERIFYING)
-        if self._small_body is not None:
-            hashed = new_hash(expected.algorithm)
-            hashed.update(self._small_body)
-            return hashed.digest().hex() == expected.value
-        file = await self._holding.open_file()
-        assert self._holding.length is not None  # noqa: S101 (the file is whole)
-        return await self._facilities.run(running.finish, file, self._holding.length) == expected.value
-
-    def _integrity(self) -> Integrity:
-        resource = self._holding.resource
         if self._holding.expected_digest is not None:
-            return Integrity.DIGEST
-        if resource is None or self._framing is Framing.CLOSED:
-            return Integrity.NONE
-        return Integrity.LENGTH_AND_VALIDATOR if resource.validator else Integrity.LENGTH
+            self._tell(TransferActivity.VERIFYING)
+        return await has_right_digest(self._holding, self._facilities, self._small_body)
 
     async def _commit(self) -> None:
         self._tell(TransferActivity.COMMITTING)
@@ -404,7 +362,7 @@ class Transfer:
             destination=path,
             small_body=self._small_body,
             size=self._holding.length or self._holding.written.total,
-            integrity=self._integrity(),
+            integrity=integrity_of(self._holding, self._framing),
             digest=str(expected) if expected else None,
             publish=self._publish,
         )
