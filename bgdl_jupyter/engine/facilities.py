@@ -107,8 +107,12 @@ class Facilities:
         self._pool.submit(_transport_class, "https")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run something that blocks in the pool."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **kwargs))
+        """Run something that blocks in the pool; here where the interpreter is ending and its pools take nothing."""
+        try:
+            running = asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **kwargs))
+        except RuntimeError:
+            return function(*args, **kwargs)
+        return await running
 
     async def sync(self, file: PartialFile) -> None:
         """Make the bytes that were written to a file durable."""

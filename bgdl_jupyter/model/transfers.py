@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.engine.order import LeaseLost
@@ -134,6 +135,9 @@ class Transfers:
         except asyncio.CancelledError:
             self._canceled(operation)
         except Exception as error:  # a fault of ours must end in a status that can be seen
+            if self._is_stopping or not threading.main_thread().is_alive():
+                log.warning("%s goes on from its last record (%s at the end)", operation.guid, type(error).__name__)
+                return
             log.exception("The transfer of %s broke", operation.guid)
             self._fail(operation, TransferFailed(f"An internal error ended it: {type(error).__name__}."))
 
