@@ -22,6 +22,7 @@ SHOWN = {
     "groups_and_priorities": ("the last one: whenever", "max_rate: 5.0 MB/s"),
     "notifications": ("['COMPLETED', 'COMPLETED']", "'DISABLED_FOR_APPLICATION'", "alerts: enabled"),
     "quickstart": ("MB came while this cell computed", "winds of today.nc", "True", "loop: subshell"),
+    "random_access": ("The tail is right: True", "is there: True", "'60,000,000 bytes in order'"),
     "recoverable_errors": (
         "FORBIDDEN: ",
         "PAUSED_RECOVERABLE_WEB_ERROR_STATUS",
