@@ -7,7 +7,7 @@ told here in the user's terms, or answered with another name or the operation th
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import os
 import time
 from dataclasses import replace
@@ -22,11 +22,12 @@ from bgdl_jupyter.model.persistence import plain
 from bgdl_jupyter.model.restoring import restore
 from bgdl_jupyter.status import BackgroundTransferStatus, CreationCollisionOption
 from bgdl_jupyter.storage.filenames import destination_key, unique_names
-from bgdl_jupyter.storage.records import OperationRow, RowConflict
+from bgdl_jupyter.storage.records import OperationRow, RowConflict, loaded_text
+from bgdl_jupyter.storage.spool import digest_of_body
 from bgdl_jupyter.uris import identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from bgdl_jupyter.model.draft import Draft
     from bgdl_jupyter.model.runner import Runner
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _DURABLE_WITHIN: Final = 60.0
 _TOGETHER: Final = 2000
 _MOST_NAMES: Final = 10_000
+# Each try knows the names that were taken at the one before: only those who create at the same time are in the way.
+_MOST_TRIES: Final = 100
 
 
 class Creation:
@@ -56,12 +59,15 @@ class Creation:
         DuplicateDownload, DestinationInUse, DestinationExists
             See `BackgroundDownloader.create_download`.
         """
-        for path in self._paths(draft):
+        taken: frozenset[str] = frozenset()
+        for _ in range(_MOST_TRIES):
+            path = self._path(draft, taken)
             row = self._row(draft, path)
             try:
                 self._runner.state.insert([row])[0].result(_DURABLE_WITHIN)
             except RowConflict as conflict:
                 if conflict.kind == "destination" and _may_rename(draft):
+                    taken = self._taken()
                     continue
                 raise self._refusal(conflict, draft, path) from None
             return self._introduce([(row, draft)])[0]
@@ -102,7 +108,7 @@ class Creation:
             if twin is not None:
                 done.append(twin)
             else:
-                pairs.append((self._row(draft, next(self._paths(draft))), draft))
+                pairs.append((self._row(draft, self._path(draft, frozenset())), draft))
         conflicts = self._runner.state.insert_many([row for row, _ in pairs]).result(_DURABLE_WITHIN)
         inserted = [pair for pair, conflict in zip(pairs, conflicts, strict=True) if conflict is None]
         refused = [draft for (_, draft), conflict in zip(pairs, conflicts, strict=True) if conflict is not None]
@@ -121,27 +127,43 @@ class Creation:
     def _done(self, draft: Draft) -> DownloadOperation | None:
         return completed_twin(self._runner, self._owner(draft), draft, self._identity(draft))
 
-    def _paths(self, draft: Draft) -> Iterator[Path | None]:
-        """Yield the paths to try; a file that exists and may be neither replaced nor avoided is an error."""
+    def _path(self, draft: Draft, taken: frozenset[str]) -> Path | None:
+        """
+        Return the path to try; ``taken`` are the keys of destinations that others will write.
+
+        Raises
+        ------
+        DestinationExists
+            A file is there that may be neither replaced nor avoided.
+        StateFileError
+            No name is free.
+        """
         path: Path | None = draft.values["result_file"]
         collision = draft.values["collision"]
         if path is None or not _may_rename(draft):
             if path is not None and collision is CreationCollisionOption.FAIL_IF_EXISTS and os.path.lexists(path):
                 raise DestinationExists(f"{str(path)!r} exists.")
-            yield path
-            return
-        for count, each in enumerate(unique_names(path, os.path.lexists)):
-            if count > _MOST_NAMES:
-                return
-            if not os.path.lexists(each):
-                yield each
+            return path
+
+        def is_taken(each: Path) -> bool:
+            return os.path.lexists(each) or destination_key(each) in taken
+
+        for each in itertools.islice(unique_names(path, is_taken), _MOST_NAMES):
+            if not is_taken(each):
+                return each
+        raise StateFileError(f"No name like {path.name!r} is free.")
+
+    def _taken(self) -> frozenset[str]:
+        """Return which destinations live operations of this user have: asked once, however many there are."""
+        rows = self._runner.state.column_values("destination_key", live_only=True).result(_DURABLE_WITHIN)
+        return frozenset(loaded_text(key) for (key,) in rows if key is not None)
 
     def _owner(self, draft: Draft) -> str:
         return draft.application or self._application
 
     def _identity(self, draft: Draft) -> str:
         body = draft.values["options"].get("request_body_file")
-        digest = _digest_of_file(Path(body)) if body else ""
+        digest = digest_of_body(Path(body)) if body else ""
         return identity(self._runner.state.identity_key, draft.uri, method=draft.values["method"], body_digest=digest)
 
     def _row(self, draft: Draft, path: Path | None) -> OperationRow:
@@ -202,8 +224,3 @@ class Creation:
 
 def _may_rename(draft: Draft) -> bool:
     return draft.values["collision"] is CreationCollisionOption.GENERATE_UNIQUE_NAME
-
-
-def _digest_of_file(path: Path) -> str:
-    with path.open("rb") as body:
-        return hashlib.file_digest(body, "sha256").hexdigest()

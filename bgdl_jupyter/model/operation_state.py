@@ -249,9 +249,7 @@ class OperationState(OperationTraits):
 
     def let_go(self) -> None:
         """Show that no other kernel runs it any more."""
-        if self.holder is not None:
-            self.holder = None
-            self._set("status_reason", "")
+        self.holder = None
 
     def hold(self, whom: str) -> None:
         """Show that another kernel runs it."""
