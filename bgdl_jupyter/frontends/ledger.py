@@ -262,16 +262,17 @@ class Ledger:
         changes.groups.add(before.key)
 
     def _entry_of(self, operation: DownloadOperation, before: Entry | None) -> Entry:
-        fraction = operation.fraction
+        fraction, kind = operation.fraction, kind_of(operation)
         is_final = operation.status.is_final
         was_old = before.is_old if before else operation.guid in self._restored and operation.was_seen
         return Entry(
             operation=operation,
             number=before.number if before else next(self._numbers),
-            kind=kind_of(operation),
+            kind=kind,
             received=operation.progress.bytes_received,
             total=operation.progress.total_bytes_to_receive,
-            rate=round(operation.rate),
+            # The last thing a transfer says before it is paused still has a rate.
+            rate=round(operation.rate) if kind == "running" else 0,
             share=None if fraction is None else round(fraction * _MILLIONTHS),
             allowed=allowed_verbs(operation),
             is_old=is_final and was_old,

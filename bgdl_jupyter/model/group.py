@@ -267,7 +267,7 @@ def progress_of(operations: list[DownloadOperation]) -> GroupProgress:
     return GroupProgress(
         bytes_received=sum(each.progress.bytes_received for each in wanted),
         total_bytes_to_receive=None if None in totals else sum(total for total in totals if total is not None),
-        rate=sum(each.rate for each in wanted),
+        rate=sum(each.rate for each in wanted if each.status.is_running),
         total=len(operations),
         **counts,
     )
