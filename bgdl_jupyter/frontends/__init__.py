@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from bgdl_jupyter.model.host import Host
+    from bgdl_jupyter.model.host import ConsentAnswer, Host
 
 
 def furnish(host: Host) -> None:
@@ -16,15 +17,24 @@ def furnish(host: Host) -> None:
 
     from bgdl_jupyter.frontends import kernel
 
+    # Without a handler Python writes warnings to stderr, which is whatever cell runs last. Who wants them adds one.
+    logging.getLogger("bgdl_jupyter").addHandler(logging.NullHandler())
     host.loop_provider = kernel
     host.configuration = get_ipython().config
     host.view_factory = _view
+    host.consent_form = _ask_consent
 
 
 def _view(model: object) -> Any:
     from bgdl_jupyter.frontends.widgets import view  # ipywidgets is slow to load, and not needed to download
 
     return view(model)
+
+
+async def _ask_consent(question: str) -> ConsentAnswer:
+    from bgdl_jupyter.frontends.widgets.consent import ask  # as above
+
+    return await ask(question)
 
 
 def load(shell: InteractiveShell) -> None:

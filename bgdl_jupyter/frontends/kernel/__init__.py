@@ -12,7 +12,7 @@ The kernel we run in: its loops, the way of commands to them, and its end.
 
 from __future__ import annotations
 
-from bgdl_jupyter.frontends.kernel.commands import control_comms, route_commands_to
+from bgdl_jupyter.frontends.kernel.commands import control_comms, hears_buttons_in_cells, route_commands_to
 from bgdl_jupyter.frontends.kernel.places import callback_place, provide_place
 from bgdl_jupyter.frontends.kernel.running import has_front_end, notebook_path
 from bgdl_jupyter.frontends.kernel.shutdown import on_shutdown
@@ -21,6 +21,7 @@ __all__ = [
     "callback_place",
     "control_comms",
     "has_front_end",
+    "hears_buttons_in_cells",
     "notebook_path",
     "on_shutdown",
     "provide_place",

@@ -35,6 +35,11 @@ def route_commands_to(place: Place, widget: object) -> None:
         setattr(comm, _ROUTE, None)
 
 
+def hears_buttons_in_cells() -> bool:
+    """Whether a click is handled before the running cell has come to its end; not on ipykernel 6."""
+    return running_kernel() is not None and kernel_version() >= (7, 0)
+
+
 def control_comms() -> bool:
     """
     Let comms be opened, used and closed on the control channel too; ipykernel 6 only.
