@@ -210,6 +210,16 @@ def test_hostile_names_are_shown_as_text(notebook, fault_server, tmp_path):
     server.events.set("go")
 
 
+def test_a_failure_is_shown_and_written_into_no_cell(notebook, fault_server):
+    server = fault_server({"/gone.bin": FileSpec(faults=(status(404),))})
+    notebook.run(f"operation = download({server.url('/gone.bin')!r})")
+    row = notebook.show("operation")
+    notebook.wait_until(lambda: "404 Not Found" in notebook.texts(row)[0])
+    notebook.run("time.sleep(0.5)")
+    streams = [each for each in notebook.kernel.messages if each.type == "stream"]
+    assert [each.text for each in streams if each.content["name"] == "stderr"] == []
+
+
 def test_an_alert_is_a_note_that_can_be_put_away(notebook):
     panel = notebook.show("default_downloader()")
     assert any("No downloads" in text for text in notebook.texts(panel))
