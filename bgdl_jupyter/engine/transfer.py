@@ -128,6 +128,9 @@ class Transfer:
                 return
             await self._fetch_and_verify()
             await self._commit()
+        except BaseException:
+            self._tell_progress(0.0)  # what came since the last tick is there, too
+            raise
         finally:
             self._facilities.unwatch(self)
             await self._holding.settle()

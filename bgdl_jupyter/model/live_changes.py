@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.facilities import known_schemes
-from bgdl_jupyter.errors import InvalidRequest, InvalidTransferState
+from bgdl_jupyter.errors import BackgroundTransferError, DuplicateDownload, InvalidRequest, InvalidTransferState
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.draft import put_header
-from bgdl_jupyter.uris import HIDDEN_QUERY, origin_of, split_uri
+from bgdl_jupyter.storage.records import RowConflict
+from bgdl_jupyter.storage.spool import digest_of_body
+from bgdl_jupyter.uris import HIDDEN_QUERY, identity, origin_of, split_uri
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
     from bgdl_jupyter.model.credentials import CredentialProvider, PasswordCredential
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
+
+log = logging.getLogger(__name__)
 
 _OF_SERVER: Final = ("server", "user_info", "provider")
 _OF_PROXY: Final = ("proxy", "proxy_user_info")
@@ -33,6 +39,8 @@ def change_uri(runner: Runner, operation: DownloadOperation, uri: str) -> str:
         It cannot be fetched.
     InvalidTransferState
         The operation is neither idle nor paused.
+    DuplicateDownload
+        Another operation that is not final fetches the same.
     """
     if uri == operation.requested_uri and uri.endswith(HIDDEN_QUERY):
         return uri
@@ -41,7 +49,8 @@ def change_uri(runner: Runner, operation: DownloadOperation, uri: str) -> str:
             f"{display.title(operation)} is {operation.status.name}; its URI can be set while it is idle or paused.",
             operation=operation,
         )
-    split = split_uri(uri, known_schemes())
+    split = split_uri(uri, known_schemes(), sensitive_query="query" in operation.secret_names)
+    _change_identity(runner, operation, split.full)
     answered = {"query"}
     if split.user_info is not None or origin_of(split.public) != origin_of(operation.requested_uri):
         operation.secrets.user_info = split.user_info
@@ -49,6 +58,37 @@ def change_uri(runner: Runner, operation: DownloadOperation, uri: str) -> str:
     operation.secrets.query = split.query
     _secrets_changed(runner, operation, *answered)
     return split.public
+
+
+def _change_identity(runner: Runner, operation: DownloadOperation, uri: str) -> None:
+    """Be what the new URI says from now on, so that nobody else fetches that, and somebody else may fetch the old."""
+    body = operation.options.get("request_body_file")
+    if body is None:
+        new = _identity(runner, operation, uri, "")
+        _refuse_twin(runner, operation, new)
+        operation.identity = new
+    runner.place.spawn(_record_identity(runner, operation, uri, body), name=f"identity of {operation.guid}")
+
+
+def _refuse_twin(runner: Runner, operation: DownloadOperation, new: str) -> None:
+    for other in runner.registry.of_application(operation.application):
+        if other is not operation and other.identity == new and not other.status.is_final:
+            message = f"{display.title(operation)} cannot take this URI: {display.title(other)} is fetching the same."
+            raise DuplicateDownload(message, operation=other)
+
+
+def _identity(runner: Runner, operation: DownloadOperation, uri: str, body_digest: str) -> str:
+    return identity(runner.state.identity_key, uri, method=operation.method, body_digest=body_digest)
+
+
+async def _record_identity(runner: Runner, operation: DownloadOperation, uri: str, body: str | None) -> None:
+    try:
+        digest = await runner.facilities.run(digest_of_body, Path(body)) if body is not None else ""
+        new = operation.identity = _identity(runner, operation, uri, digest)
+        written = runner.state.update(operation.guid, epoch=operation.durable.epoch, at_once=True, identity=new)
+        await asyncio.wrap_future(written)
+    except (OSError, RowConflict, BackgroundTransferError) as error:
+        log.warning("That %s has another URI could not be recorded: %s", operation.guid, error)
 
 
 def change_header(

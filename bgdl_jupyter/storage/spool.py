@@ -9,6 +9,7 @@ On disk, beside the state file::
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import time
 from typing import TYPE_CHECKING, Final
@@ -63,6 +64,12 @@ class SpoolFile:
         with contextlib.suppress(OSError):  # what could not be written may fail again; it goes anyway
             self._file.close()
         discard_body(self.path.parent, UUID(self.path.name))
+
+
+def digest_of_body(path: Path) -> str:
+    """Return what tells one body from another; blocks, and raises ``OSError`` where the file cannot be read."""
+    with path.open("rb") as body:
+        return hashlib.file_digest(body, "sha256").hexdigest()
 
 
 def discard_body(folder: Path, operation_id: UUID) -> bool:
