@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)(i?)B?(?:/s)?", re.IGNORECASE)
 _POWERS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# A password stands before an @, a key behind a ? or an =; both may be left out of a message, the rest is a name.
+_PLAIN_START: Final = re.compile(r"[^?=&#@:]{1,60}(?![^/?#]*@)")
 _NO_LIMIT: Final = frozenset({"none", "no", "off", "unlimited"})
 _COLLISIONS: Final = {
     "unique": CreationCollisionOption.GENERATE_UNIQUE_NAME,
@@ -35,6 +37,13 @@ _SHORTEST_PREFIX: Final = 4
 def is_uri(word: str) -> bool:
     """Whether a word begins as a URI does."""
     return _SCHEME.match(word) is not None
+
+
+def shown(word: str) -> str:
+    """Return how a message names a word that it does not understand: what may hold a secret is cut off."""
+    plain = _PLAIN_START.match(word)
+    start = plain[0] if plain is not None else ""
+    return repr(start if start == word else f"{start}…")
 
 
 def byte_count(text: str) -> int:

@@ -26,6 +26,7 @@ from bgdl_jupyter.frontends.arguments import (
     is_uri,
     limit,
     select,
+    shown,
 )
 from bgdl_jupyter.frontends.sample_server import SampleServer
 from bgdl_jupyter.frontends.text import counted, forgotten
@@ -87,7 +88,7 @@ def _get(given: argparse.Namespace) -> int:
     uris += [last] if destination is None else []
     wrong = [each for each in uris if not is_uri(each)]
     if wrong or not uris:
-        raise InvalidRequest(f"{(wrong or [last])[0]!r} is no URI; write URI … [DESTINATION].")
+        raise InvalidRequest(f"{shown((wrong or [last])[0])} is no URI; write URI … [DESTINATION].")
     downloader = _downloader(given)
     for uri in uris:
         # What an interrupted run left is gone on with, and what it finished is not fetched again.

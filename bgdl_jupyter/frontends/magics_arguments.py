@@ -14,7 +14,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser
 from IPython.utils.process import arg_split  # type: ignore[attr-defined] # public, and not declared so
 
-from bgdl_jupyter.frontends.arguments import add_download_arguments, add_selection_arguments, is_uri, limit
+from bgdl_jupyter.frontends.arguments import add_download_arguments, add_selection_arguments, is_uri, limit, shown
 
 if TYPE_CHECKING:
     from argparse import Action
@@ -37,6 +37,16 @@ class MagicParser(MagicArgumentParser):
         self.actions.append(action)
         return action
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the words; those that are too many are not said again, they may be half of a secret."""
+        given, others = self.parse_known_args(args, namespace)
+        unknown = [shown(word) for word in others if word.startswith("-")]
+        if unknown:
+            self.error(f"there is no option {unknown[0]}")
+        if others:
+            self.error("there are words too many; put quotes around what has spaces")
+        return given
+
 
 @dataclass(frozen=True, slots=True)
 class Verb:
@@ -51,7 +61,7 @@ def split_line(line: str) -> list[str]:
     try:
         return arg_split(line, posix=True)
     except ValueError as error:
-        raise UsageError(f"{error}: {line.strip()}") from None
+        raise UsageError(f"{error} in the line.") from None  # which may hold a secret, and is not said again
 
 
 def _variable(text: str) -> str:
@@ -169,7 +179,7 @@ def unknown_word(word: str) -> UsageError:
     """Return the error for a first word that is neither a URI nor a subcommand."""
     near = difflib.get_close_matches(word, VERBS, n=1)
     hint = f"the nearest is {near[0]!r}" if near else "a download needs a URI such as https://example.org/file"
-    return UsageError(f"%bgdl knows no {word!r}; {hint}. %bgdl help lists the subcommands.")
+    return UsageError(f"%bgdl knows no {shown(word)}; {hint}. %bgdl help lists the subcommands.")
 
 
 def help_text() -> str:
@@ -210,7 +220,7 @@ class CellLines:
     def _download(self, words: list[str]) -> dict[str, str]:
         uri, *rest = words
         if not is_uri(uri):
-            raise UsageError(f"Line {self.number}: {uri!r} is no URI; write URI -> DESTINATION sha256:HEX.")
+            raise UsageError(f"Line {self.number}: {shown(uri)} is no URI; write URI -> DESTINATION sha256:HEX.")
         found = {"uri": uri} | ({"destination": f"{self._folder}/"} if self._folder else {})
         while rest:
             word = rest.pop(0)
@@ -220,7 +230,7 @@ class CellLines:
                 found["checksum"] = word
             else:
                 raise UsageError(
-                    f"Line {self.number}: {word!r} is not understood; write URI -> DESTINATION sha256:HEX."
+                    f"Line {self.number}: {shown(word)} is not understood; write URI -> DESTINATION sha256:HEX."
                 )
         return found
 

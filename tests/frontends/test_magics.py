@@ -162,7 +162,7 @@ def test_a_waiting_cell_says_how_many_failed(cells: Cells, site: FaultServer):
         ("%bgdl paus", "the nearest is 'pause'"),
         ("%bgdl example.org/a.bin", "https://example.org/file"),
         ("%bgdl gopher://example.org/a", "gopher"),
-        ("%bgdl http://example.org/a b c", "unrecognized arguments: c"),
+        ("%bgdl http://example.org/a b c", "words too many"),
         ("%bgdl http://example.org/a --sha256 12", "64 hexadecimal digits"),
         ("%bgdl http://example.org/a --header nonsense", "Name: value"),
         ("%bgdl http://example.org/a --header 'A: b{chr(13)}C: d'", "line break"),
@@ -191,6 +191,26 @@ def test_what_cannot_be_done_is_said_in_one_line(cells: Cells, cell: str, word: 
     assert said.startswith("UsageError: ")
     assert word in said
     assert cells.run("%bgdl list") == []
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%bgdl example.org/a?key=s3cr3t",
+        "%bgdl user:s3cr3t@example.org/a",
+        "%bgdl https://user:s3cr3t@nowhere:port/a",
+        "%bgdl https://example.org/a --header Authorization: Bearer s3cr3t",
+        "%bgdl https://example.org/a --header 'Authorization: Bearer s3cr3t",
+        "%bgdl https://example.org/a --header=s3cr3t",
+        "%bgdl https://example.org/a --token=s3cr3t",
+        "%%bgdl -g x\nexample.org/a?key=s3cr3t",
+        "%%bgdl -g x\nhttps://example.org/a -> a.bin key=s3cr3t",
+        "%%bgdl -g x\nhttps://user:s3cr3t@nowhere:port/a",
+    ],
+)
+def test_a_refusal_does_not_say_a_secret_again(cells: Cells, cell: str):
+    """The line can be deleted from a notebook more easily than what was said about it."""
+    assert "s3cr3t" not in cells.refusal(cell)
 
 
 # -------------------------------------------------------------------------------------------------------- subcommands
