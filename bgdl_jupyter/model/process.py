@@ -15,6 +15,7 @@ import types
 from typing import TYPE_CHECKING, Final, cast
 
 from bgdl_jupyter.model.application import present_application, state_file_path
+from bgdl_jupyter.model.history import forget_history
 from bgdl_jupyter.model.host import PlacePreference, host
 from bgdl_jupyter.model.runner import Runner
 from bgdl_jupyter.storage.state_file import StateFile
@@ -81,6 +82,7 @@ def _start(place: Place, state_file: Path) -> Runner:
         log.warning("%s", notice)
     runner = place.call(Runner, place, state, Vault())
     host().on_shutdown(_flush)
+    runner.place.spawn(forget_history(runner), name="forget what is long over")
     return runner
 
 

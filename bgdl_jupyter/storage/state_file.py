@@ -279,6 +279,13 @@ class StateFile(ApplicationRecords):
         ids = list(operation_ids)
         return self._commits.submit(lambda connection: queries.delete(connection, ids))
 
+    def expired(self, before: float) -> Future[list[OperationRow]]:
+        """Return the operations that became final before a time (seconds since 1970)."""
+        return self._commits.submit(
+            lambda connection: self._select(connection, "is_final AND final_at < ?", (before,), limit=None),
+            is_read=True,
+        )
+
     def prune(self, before: float) -> Future[int]:
         """Delete operations that became final before a time (seconds since 1970); their number."""
         return self._commits.submit(lambda connection: queries.prune(connection, before))
