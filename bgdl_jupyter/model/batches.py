@@ -28,6 +28,7 @@ from bgdl_jupyter.model.notifications import PLAIN, Notifications
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from uuid import UUID
 
     from bgdl_jupyter.events import Event
     from bgdl_jupyter.model.completion import BackgroundTransferCompletionGroup
@@ -48,7 +49,8 @@ class Batch:
     A batch that has not fired.
 
     ``is_ours``: whether it is to fire in this process, and not in another kernel that runs its operations;
-    ``was_restored``: whether an earlier kernel made it; ``creators``: how many calls are creating operations in it.
+    ``was_restored``: whether an earlier kernel made it; ``creators``: how many calls are creating operations in it;
+    ``counted``: whose statuses these are, which are not those that had ended when it fired before.
     """
 
     batch_id: str
@@ -59,6 +61,7 @@ class Batch:
     is_recorded: bool = False
     is_closed: bool = False
     creators: int = 0
+    counted: set[UUID] = field(default_factory=set)
     statuses: Counter[BackgroundTransferStatus] = field(default_factory=Counter)
     groups: set[str] = field(default_factory=set)
     name: str = ""
@@ -171,6 +174,7 @@ class Batches:
             if operation.status.is_final:
                 return
             batch = self._reopened(operation, was_restored=was_restored)
+        batch.counted.add(operation.guid)
         batch.statuses[operation.status] += 1
         batch.groups.add(operation.group)
         batch.name = operation.name
@@ -186,9 +190,10 @@ class Batches:
             if event.new.is_final:
                 return
             batch = self._reopened(operation)
-            batch.groups.add(operation.group)
-        else:
+        if operation.guid in batch.counted:
             batch.statuses[event.old] -= 1
+        batch.counted.add(operation.guid)
+        batch.groups.add(operation.group)
         batch.statuses[event.new] += 1
         batch.name = operation.name
         if event.new.is_failure:

@@ -177,6 +177,17 @@ async def test_a_retry_that_succeeds_takes_the_note_of_the_failure_away(outspoke
     assert failure.tag == success.tag is not None
 
 
+async def test_many_that_are_retried_and_succeed_are_told_of_as_a_success(downloader, seen, server):
+    group = downloader.download_many([server.url(f"/{name}") for name in ("a", "gone1", "gone2")], group="corpus")
+    await group
+    seen.until(lambda: titles(seen) == ["2 of 3 downloads failed"])
+    server.put("/gone1", FileSpec(size=2000))
+    server.put("/gone2", FileSpec(size=2000))
+    group.retry_failed()
+    await group
+    seen.until(lambda: titles(seen)[1:] == ["2 downloads are complete"])
+
+
 async def test_a_failure_that_nobody_awaits_is_logged_once(downloader, seen, server, caplog):
     with caplog.at_level(logging.WARNING, "bgdl_jupyter.model.batches"):
         downloader.download(server.url("/gone1"), "x")
