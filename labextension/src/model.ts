@@ -56,6 +56,11 @@ export class KernelDownloads {
     return this._alerted;
   }
 
+  /** Emitted with the id of each alert that the kernel takes back: dismissed, over, or replaced by a later one. */
+  get withdrawn(): ISignal<this, string> {
+    return this._withdrawn;
+  }
+
   /** Whether the kernel has said what it has. */
   get isReady(): boolean {
     return this._ready;
@@ -227,7 +232,7 @@ export class KernelDownloads {
   private _remove(message: Removed): void {
     message.operations.forEach(each => this._operations.delete(each));
     message.groups.forEach(each => this._groups.delete(each) && this._groupHistories.delete(each));
-    message.alerts.forEach(each => this._alerts.delete(each));
+    message.alerts.forEach(each => this._alerts.delete(each) && this._withdrawn.emit(each));
     this._orderRevision += 1;
   }
 
@@ -235,6 +240,7 @@ export class KernelDownloads {
   private readonly _now: () => number;
   private readonly _changed = new Signal<this, void>(this);
   private readonly _alerted = new Signal<this, AlertView>(this);
+  private readonly _withdrawn = new Signal<this, string>(this);
   private readonly _unloaded = new Signal<this, void>(this);
   private readonly _operations = new Map<string, OperationView>();
   private readonly _groups = new Map<string, GroupView>();
@@ -280,6 +286,11 @@ export class Downloads {
     return this._alerted;
   }
 
+  /** Emitted with the id of each alert that its kernel takes back. */
+  get withdrawn(): ISignal<this, string> {
+    return this._withdrawn;
+  }
+
   /** Emitted when a kernel has said what it has: at first, and after a restart again. */
   get kernelReady(): ISignal<this, KernelDownloads> {
     return this._kernelReady;
@@ -308,6 +319,7 @@ export class Downloads {
     this._kernels.set(kernel.kernelId, kernel);
     kernel.changed.connect(this._onChanged, this);
     kernel.alerted.connect(this._onAlerted, this);
+    kernel.withdrawn.connect(this._onWithdrawn, this);
     kernel.unloaded.connect(this._onUnloaded, this);
   }
 
@@ -320,6 +332,7 @@ export class Downloads {
     this._readyKernels.delete(kernelId);
     kernel.changed.disconnect(this._onChanged, this);
     kernel.alerted.disconnect(this._onAlerted, this);
+    kernel.withdrawn.disconnect(this._onWithdrawn, this);
     kernel.unloaded.disconnect(this._onUnloaded, this);
     this._changed.emit();
   }
@@ -339,6 +352,10 @@ export class Downloads {
     this._alerted.emit({ kernel, alert });
   }
 
+  private _onWithdrawn(_: KernelDownloads, alertId: string): void {
+    this._withdrawn.emit(alertId);
+  }
+
   private _onUnloaded(kernel: KernelDownloads): void {
     this._unloaded.emit(kernel);
   }
@@ -347,6 +364,7 @@ export class Downloads {
   private readonly _readyKernels = new Set<string>();
   private readonly _changed = new Signal<this, void>(this);
   private readonly _alerted = new Signal<this, KernelDownloads.IAlert>(this);
+  private readonly _withdrawn = new Signal<this, string>(this);
   private readonly _unloaded = new Signal<this, KernelDownloads>(this);
   private readonly _kernelReady = new Signal<this, KernelDownloads>(this);
 }

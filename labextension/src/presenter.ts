@@ -47,12 +47,23 @@ export interface IPreferences {
 interface IShown {
   readonly id: string;
   text: string;
+  /** When its group was first seen not to run any more; null while it runs. */
+  endedAt: number | null;
 }
+
+/** How long a notice of progress waits for the alert that may take its place, in milliseconds. */
+export const PARTING = 2000;
 
 /** Keeps what is shown equal to what should be. */
 export class Presenter implements IDisposable {
   constructor(private readonly _options: Presenter.IOptions) {
     _options.downloads.alerted.connect(this._onAlert, this);
+    _options.downloads.withdrawn.connect(this._onWithdrawn, this);
+  }
+
+  /** Whether something is on show that a refresh may have to change although nothing happens. */
+  get isWaiting(): boolean {
+    return this._progress.size > 0;
   }
 
   get isDisposed(): boolean {
@@ -67,7 +78,7 @@ export class Presenter implements IDisposable {
     const place = preferences().progress;
     const notices = place === 'off' ? [] : progressNotices(downloads.kernels, this._since, now, trans);
     const keys = new Set(notices.map(each => each.key));
-    [...this._progress.keys()].filter(each => !keys.has(each)).forEach(each => this._withdraw(each));
+    [...this._progress].filter(([key]) => !keys.has(key)).forEach(([key, shown]) => this._part(key, shown, now));
     notices.forEach(each => this._showProgress(each, place));
   }
 
@@ -77,6 +88,7 @@ export class Presenter implements IDisposable {
     }
     this._disposed = true;
     this._options.downloads.alerted.disconnect(this._onAlert, this);
+    this._options.downloads.withdrawn.disconnect(this._onWithdrawn, this);
     [...this._progress.keys()].forEach(each => this._withdraw(each));
     Signal.clearData(this);
   }
@@ -86,12 +98,23 @@ export class Presenter implements IDisposable {
     const shown = this._progress.get(notice.key);
     if (shown === undefined) {
       const id = notifier.show(notice, { popup: place === 'toast' });
-      this._progress.set(notice.key, { id, text: notice.text });
-    } else if (shown.text !== notice.text) {
+      this._progress.set(notice.key, { id, text: notice.text, endedAt: null });
+      return;
+    }
+    shown.endedAt = null;
+    if (shown.text !== notice.text) {
       shown.text = notice.text;
       // A popup that somebody closed does not come back with the next number.
       const popup = place === 'toast' && !notifier.isClosed(shown.id);
       notifier.update(shown.id, notice, { popup });
+    }
+  }
+
+  /** Take a notice of progress away; after its group's end some time later, as the end of a batch is told then. */
+  private _part(key: string, shown: IShown, now: number): void {
+    shown.endedAt ??= now;
+    if (this._since.has(key) || now - shown.endedAt >= PARTING) {
+      this._withdraw(key);
     }
   }
 
@@ -112,20 +135,28 @@ export class Presenter implements IDisposable {
     shown.add(alert.id);
     const popup = place === 'toast' && !alert.quiet;
     if (this._limiter.admits(alert.kind, this._now())) {
-      this._showAlert(alertNotice(kernel, alert, trans), popup);
+      this._alerts.set(alert.id, this._showAlert(alertNotice(kernel, alert, trans), popup));
     } else {
       this._showBurst(popup);
     }
     this._tell(alert);
   }
 
-  private _showAlert(notice: INotice, popup: boolean): void {
+  /** What was said of a failure that is no more, or that somebody dismissed elsewhere, is on show no longer. */
+  private _onWithdrawn(_: Downloads, alertId: string): void {
+    const id = this._alerts.get(alertId);
+    this._alerts.delete(alertId);
+    if (id !== undefined) {
+      this._options.notifier.dismiss(id);
+    }
+  }
+
+  private _showAlert(notice: INotice, popup: boolean): string {
     const { notifier } = this._options;
     const running = this._progress.get(notice.key);
     this._progress.delete(notice.key);
-    if (running === undefined || !notifier.update(running.id, notice, { popup })) {
-      notifier.show(notice, { popup });
-    }
+    const isUpdated = running !== undefined && notifier.update(running.id, notice, { popup });
+    return isUpdated ? running.id : notifier.show(notice, { popup });
   }
 
   private _showBurst(popup: boolean): void {
@@ -153,6 +184,8 @@ export class Presenter implements IDisposable {
 
   private readonly _limiter = new AlertLimiter();
   private readonly _progress = new Map<string, IShown>();
+  /** The notices of alerts, by the ids of the alerts. */
+  private readonly _alerts = new Map<string, string>();
   private _since: RunningSince = new Map();
   private _burstId: string | null = null;
   private _disposed = false;

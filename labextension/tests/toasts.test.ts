@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { Downloads } from '../src/model';
-import { IPreferences, Notifier, Presenter } from '../src/presenter';
+import { IPreferences, Notifier, PARTING, Presenter } from '../src/presenter';
 import type { Snapshot } from '../src/protocol';
 import { INotice, MAX_LENGTH, MAX_PROGRESS } from '../src/toasts';
 import { alert, changed, group, kernel, operation, snapshot, trans } from './examples';
@@ -108,7 +108,18 @@ describe('toasts of progress', () => {
     later(2000);
     store.apply(changed({ groups: [group({ name: 'climate', counts: { paused: 3 } })] }));
     later(1000);
+    later(PARTING);
     assert.equal(notifier.shown.size, 0);
+  });
+
+  it('go away at once when another speaks for them', () => {
+    const { store, notifier, later } = presented({ groups: [running] });
+    later(2000);
+    const groups = Array.from({ length: 3 }, (_, index) => ({ ...running, name: `group ${index}` }));
+    store.apply(changed({ groups }));
+    later(1000);
+    later(2000);
+    assert.equal(notifier.shown.size, MAX_PROGRESS);
   });
 
   it('stay closed when somebody closed them, and are kept in the centre', () => {
@@ -145,6 +156,25 @@ describe('toasts of alerts', () => {
       text: '3 downloads finished',
       actions: ['open', 'panel']
     });
+  });
+
+  it('take the place of the progress of their group also when they come a moment after its end', () => {
+    const { store, notifier, later } = presented({ groups: [running] });
+    later(2000);
+    store.apply(changed({ groups: [group({ name: 'climate', counts: { total: 3, completed: 3 } })] }));
+    later(PARTING / 2);
+    store.apply(changed({ alerts: [alert({ title: '3 downloads finished', group: 'climate' })] }));
+    later(PARTING);
+    assert.equal(notifier.shows, 1);
+    assert.deepEqual(notifier.notices.map(each => each.text), ['3 downloads finished']);
+  });
+
+  it('go when the kernel takes them back', () => {
+    const { store, notifier } = presented();
+    store.apply(changed({ alerts: [alert({ id: 'failure-1', kind: 'failure' })] }));
+    assert.equal(notifier.shown.size, 1);
+    store.apply({ type: 'removed', operations: [], groups: [], alerts: ['failure-1'] });
+    assert.equal(notifier.shown.size, 0);
   });
 
   it('offer a retry where the kernel allows it', () => {

@@ -53,7 +53,7 @@ export const toastsPlugin: JupyterFrontEndPlugin<void> = {
     const refresh = (): void => {
       timer = null;
       presenter.refresh();
-      if (model.totals.active > 0) {
+      if (model.totals.active > 0 || presenter.isWaiting) {
         later();
       }
     };
