@@ -1,0 +1,139 @@
+"""Whole files get their names: many in one turn, each by its own rules, and one that fails takes no other with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bgdl_jupyter.engine.order import LeaseLost
+from bgdl_jupyter.errors import DestinationExists, StorageFailed
+from bgdl_jupyter.status import CreationCollisionOption as Collision
+from bgdl_jupyter.storage import publishing
+from tests.servers.faults import hold_after
+from tests.servers.files import FileSpec, many_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.engine.conftest import Fetch
+    from tests.servers.fixtures import StartFaultServer
+
+
+async def test_many_small_files_share_their_transactions(fault_server: StartFaultServer, fetch: Callable[..., Fetch]):
+    files = many_files(100, size=2000)
+    server = fault_server(files)
+    fetches = [fetch(server.url(path), name=path[1:]) for path in files]
+    journal, turns = fetches[0].journal, []
+    record = journal.remember_completed
+
+    async def count(completed) -> None:
+        turns.append(len(completed))
+        await record(completed)
+
+    journal.remember_completed = count  # type: ignore[method-assign]  # counted on the way
+    await asyncio.gather(*(each.run() for each in fetches))
+    assert sum(turns) == 100
+    assert max(turns) <= 64
+    assert len(turns) < 50
+    for each in fetches:
+        assert each.path.read_bytes() == files[f"/{each.name}"].read()
+
+
+@pytest.mark.parametrize(
+    ("collision", "name", "kept"),
+    [
+        (Collision.GENERATE_UNIQUE_NAME, "file (1).bin", True),
+        (Collision.REPLACE_EXISTING, "file.bin", False),
+        (Collision.OPEN_IF_EXISTS, "file.bin", False),
+    ],
+)
+@pytest.mark.parametrize("size", [1000, 200_000])
+async def test_a_file_that_appears_meanwhile_is_met_as_was_asked(
+    *,
+    fault_server: StartFaultServer,
+    fetch: Callable[..., Fetch],
+    collision: Collision,
+    name: str,
+    kept: bool,
+    size: int,
+):
+    spec = FileSpec(size=size, faults=(hold_after(size // 2, until="go"),))
+    server = fault_server({"/a": spec})
+    one = fetch(server.url("/a"), collision=collision)
+    running = one.start()
+    await server.until(lambda: bool(server.requests("/a")))
+    one.path.write_text("mine")
+    server.events.set("go")
+    completed = await running
+    assert completed.path == str(one.folder / name)
+    assert (one.folder / name).read_bytes() == spec.read()
+    assert ((one.folder / "file.bin").read_bytes() == b"mine") is kept
+    assert list(one.folder.glob(".*")) == []
+
+
+async def test_a_taken_name_fails_one_and_not_the_others_of_the_turn(
+    fault_server: StartFaultServer, fetch: Callable[..., Fetch]
+):
+    files = many_files(10, size=2000)
+    server = fault_server(files)
+    fetches = [fetch(server.url(path), name=path[1:], collision=Collision.FAIL_IF_EXISTS) for path in files]
+    fetches[3].path.write_text("mine")
+    outcomes = await asyncio.gather(*(each.run() for each in fetches), return_exceptions=True)
+    assert isinstance(outcomes[3], DestinationExists)
+    assert fetches[3].path.read_text() == "mine"
+    assert sum(isinstance(each, Exception) for each in outcomes) == 1
+
+
+async def test_the_commit_is_announced_before_the_name_is_given_and_told_after_it_is_recorded(
+    fault_server: StartFaultServer, fetch: Callable[..., Fetch], monkeypatch: pytest.MonkeyPatch
+):
+    one = fetch(fault_server({"/a": FileSpec(size=200_000)}).url("/a"))
+    order: list[str] = []
+    journal, carry_out = one.journal, publishing.Publication.carry_out
+    remember_all, remember_completed = journal.remember_all, journal.remember_completed
+
+    async def announce(records):
+        order.append("announced")
+        return await remember_all(records)
+
+    def give_name(self, *args):
+        order.append("named")
+        return carry_out(self, *args)
+
+    async def record(completed) -> None:
+        order.append("recorded")
+        assert one.path.exists()
+        await remember_completed(completed)
+
+    monkeypatch.setattr(journal, "remember_all", announce)
+    monkeypatch.setattr(journal, "remember_completed", record)
+    monkeypatch.setattr(publishing.Publication, "carry_out", give_name)
+    await one.run()
+    assert order == ["announced", "named", "recorded"]
+
+
+async def test_without_the_lease_no_name_is_given(fault_server: StartFaultServer, fetch: Callable[..., Fetch]):
+    one = fetch(fault_server({"/a": FileSpec(size=1000)}).url("/a"))
+    one.journal.is_ours = False
+    with pytest.raises(LeaseLost):
+        await one.run()
+    assert not one.path.exists()
+
+
+async def test_a_partial_file_that_was_changed_under_us_is_no_complete_file(
+    fault_server: StartFaultServer, fetch: Callable[..., Fetch]
+):
+    """C2: its length is looked at once more, behind the last write."""
+    spec = FileSpec(size=200_000, faults=(hold_after(100_000, until="go"),))
+    server = fault_server({"/a": spec})
+    one = fetch(server.url("/a"))
+    running = one.start()
+    await one.until(lambda: one.durable.file is not None)
+    with one.part.open("r+b") as part:
+        part.truncate(300_000)
+    server.events.set("go")
+    with pytest.raises(StorageFailed):
+        await running
+    assert not one.path.exists()
