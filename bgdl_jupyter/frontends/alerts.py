@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from bgdl_jupyter.events import AlertDismissed, AlertRaised
+from bgdl_jupyter.events import AlertDismissed, AlertRaised, TileChanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +24,7 @@ class Alerts:
         self._alerts: dict[str, AlertRaised] = {}
         self._removed: set[str] = set()
         self._raised: dict[str, AlertRaised] = {}
+        self._tiles: dict[str, tuple[str, ...]] = {}
 
     def note(self, event: Event) -> bool:
         """Take in an alert, or the end of one; returns whether there is anything to show anew."""
@@ -32,6 +33,8 @@ class Alerts:
                 self._raise(event)
             case AlertDismissed():
                 self._remove(event.alert_id)
+            case TileChanged():
+                self._tiles[event.application] = event.texts
             case _:
                 return False
         return True
@@ -40,6 +43,10 @@ class Alerts:
         """Return the alerts of an application."""
         self._expire()
         return [alert for alert in self._alerts.values() if alert.application == application]
+
+    def tiles(self, application: str) -> tuple[str, ...]:
+        """Return the lines that stay at the head of an application's panel, the latest last."""
+        return self._tiles.get(application, ())
 
     def find(self, alert_id: str) -> AlertRaised | None:
         """Return the alert of this id, if it is on show."""

@@ -118,6 +118,13 @@ def note_html(kind: str, title: str, body: str, *, while_away: bool) -> str:
     )
 
 
+def tile_html(text: str) -> str:
+    """Return a tile: a line that stays."""
+    return (
+        f'<div role="status" style="color:{_TEXT};line-height:1.45;overflow-wrap:anywhere"><b>{escape(text)}</b></div>'
+    )
+
+
 def muted_html(text: str) -> str:
     """Return a line that steps back."""
     return f'<div style="color:{_MUTED};line-height:1.45;font-variant-numeric:tabular-nums">{escape(text)}</div>'

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipywidgets import HTML, VBox
 
+from bgdl_jupyter.frontends import words
 from bgdl_jupyter.frontends.widgets import look as looks
 from bgdl_jupyter.frontends.widgets.ids import model_id
 from bgdl_jupyter.frontends.widgets.note import Note
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from bgdl_jupyter.frontends.widgets.group_box import GroupBox
     from bgdl_jupyter.frontends.widgets.look import Look
 
-#: The most boxes and notes of a panel.
+#: The most boxes, notes and tiles of a panel.
 BOXES: Final = 20
 NOTES: Final = 5
+TILES: Final = 3
 _NOTHING: Final = "No downloads. %bgdl URI starts one."
 
 
@@ -39,8 +41,15 @@ class Panel:
         self._box_of = box_of
         self._notes: dict[str, Note] = {}
         self._nothing = HTML(value=looks.muted_html(_NOTHING), layout=look.line, style=look.text)
+        self._shown_tiles: tuple[str, ...] = ()
+        self._tiles = HTML(value="", layout=look.line, style=look.text)
         self._more = HTML(value="", layout=look.line, style=look.text)
         self.widget: Any = VBox(self._children(), layout=look.panel, model_id=model_id(application, "", "panel"))
+
+    @property
+    def has_new_tiles(self) -> bool:
+        """Whether other tiles are to be shown than those that are."""
+        return self._shown_tiles != self._views.alerts.tiles(self.application)
 
     def send(self) -> int:
         """Send what changed."""
@@ -54,7 +63,14 @@ class Panel:
         boxes = [self._box_of(key).widget for key in shown]
         update(self._more, value=looks.muted_html(f"and {hidden:,} more groups") if hidden else "")
         more = [self._more] if hidden else []
-        return (*notes, *boxes, *more) if notes or boxes else (self._nothing,)
+        tiles = self._present_tiles()
+        return (*tiles, *notes, *boxes, *more) if tiles or notes or boxes else (self._nothing,)
+
+    def _present_tiles(self) -> list[Widget]:
+        self._shown_tiles = self._views.alerts.tiles(self.application)
+        texts = self._shown_tiles[-TILES:]
+        update(self._tiles, value="".join(looks.tile_html(words.clip(text, 200)) for text in reversed(texts)))
+        return [self._tiles] if texts else []
 
     def _groups(self) -> tuple[list[GroupKey], int]:
         """Return the groups to show, those that live before the others, and how many there is no room for."""

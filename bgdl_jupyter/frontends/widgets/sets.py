@@ -77,8 +77,9 @@ class WidgetSets:
         for key in changes.groups & self._boxes.keys():
             self._views.ticker.wake(self._boxes[key])
         for application, panel in self._panels.items():
-            if any(alerts) or any(key[0] == application for key in changes.groups):
-                self._views.ticker.wake(panel, is_urgent=any(alerts))
+            is_news = any(alerts) or panel.has_new_tiles
+            if is_news or any(key[0] == application for key in changes.groups):
+                self._views.ticker.wake(panel, is_urgent=is_news)
 
     def pulse(self) -> int:
         """Send something that changes nothing; returns how many messages it took."""
