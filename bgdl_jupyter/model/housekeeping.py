@@ -24,7 +24,6 @@ from bgdl_jupyter.uris import split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from concurrent.futures import Future
     from uuid import UUID
 
     from bgdl_jupyter.model.downloader import BackgroundDownloader
@@ -34,14 +33,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORGOTTEN_AFTER",
-    "HISTORY",
     "ApplicationSummary",
     "adopt",
     "application_of",
     "applications",
     "clear",
     "forget_all",
-    "forget_history",
     "forgotten_applications",
     "left_of",
     "operations_of",
@@ -56,8 +53,6 @@ _WITHIN: Final = 60.0
 _DAY: Final = 24 * 3600.0
 #: After how many days without a kernel an application is named as forgotten.
 FORGOTTEN_AFTER: Final = 30
-#: How many days final operations are remembered.
-HISTORY: Final = 90
 _READ_AT_ONCE: Final = 1 << 20
 #: What takes a user's step to the statuses that it leads to needs this long at most, in seconds.
 _SETTLED_WITHIN: Final = 10.0
@@ -121,11 +116,6 @@ def forgotten_applications(summaries: Iterable[ApplicationSummary]) -> list[Appl
     """Return those that no kernel has run for thirty days."""
     before = time.time() - FORGOTTEN_AFTER * _DAY
     return [each for each in summaries if not each.held_by and (each.last_seen_at or 0.0) < before]
-
-
-def forget_history(days: float = HISTORY) -> Future[int]:
-    """Remove from the state file what became final longer ago; the result is the number of operations."""
-    return current_runner().state.prune(time.time() - days * _DAY)
 
 
 def adopt(downloader: BackgroundDownloader, old: str) -> list[DownloadOperation]:

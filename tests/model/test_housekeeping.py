@@ -53,12 +53,6 @@ def test_an_application_without_a_kernel_for_thirty_days_is_forgotten():
     assert housekeeping.forgotten_applications([old, young, open_still]) == [old]
 
 
-def test_history_goes_after_its_time(downloader: BackgroundDownloader, server: FaultServer):
-    downloader.download(server.url("/a.bin")).wait(DEADLINE)
-    assert housekeeping.forget_history(days=1).result(DEADLINE) == 0
-    assert housekeeping.forget_history(days=-1).result(DEADLINE) == 1
-
-
 def test_a_step_is_taken_by_those_that_allow_it(downloader: BackgroundDownloader, server: FaultServer):
     done = downloader.download(server.url("/a.bin")).wait(DEADLINE)
     running = downloader.download(server.url("/held.bin"))
