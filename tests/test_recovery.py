@@ -74,7 +74,7 @@ def test_a_download_survives_a_busy_cell_and_the_death_of_its_kernel(tmp_path: P
             kernel.sigkill()
         assert not any((work / name).exists() for name in contents)
         # Parts that were not fetched yet are holes: only what was written takes room.
-        held = sum(os.stat(part).st_blocks * 512 for part in work.glob(".*.bgdl"))
+        held = sum(part.stat().st_blocks * 512 for part in work.glob(".*.bgdl"))
         assert held > 100 * MEBIBYTE
         with RealKernel(cwd=work, env={"BGDL_ON_RESTORE": "pause"}) as kernel:
             assert "3 downloads restored" in kernel.run("%load_ext bgdl_jupyter").text

@@ -260,7 +260,7 @@ async def test_what_has_all_its_bytes_and_no_commit_is_not_fetched_again(
     assert len(server.requests("/a")) == 1
 
 
-# ----------------------------------------------------------------------------------------------- pause, crash, take-over
+# ---------------------------------------------------------------------------------------------- pause, crash, take-over
 
 
 async def test_a_pause_leaves_bytes_that_are_durable(fault_server: StartFaultServer, fetch: NewFetch):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bgdl_jupyter.events import Event
     from tests.servers.fault_server import FaultServer
 
 TOAST = ToastNotification("All there", "The corpus is complete.")
@@ -96,7 +97,11 @@ async def test_a_toast_without_a_pop_up_is_quiet(downloader, seen, server):
 async def test_the_same_tag_replaces(downloader, seen, server):
     on_show = Alerts()
     runner = current_runner()
-    runner.place.call(lambda: runner.events.subscribe(lambda event: on_show.note(event) or None))
+
+    def note(event: Event) -> None:
+        on_show.note(event)
+
+    runner.place.call(runner.events.subscribe, note)
     for name in "ab":
         downloader.success_toast_notification = ToastNotification(f"{name} is there", "", tag="corpus")
         await downloader.download(server.url(f"/{name}"), name)

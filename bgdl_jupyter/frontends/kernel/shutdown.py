@@ -100,7 +100,7 @@ class _FlushingShutdown:
         self._original = original
         self.wishes: list[_Flush] = []
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (whatever the wrapped method takes and returns)
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for wish in self.wishes:
             wish.at_shutdown()
         return self._original(*args, **kwargs)
