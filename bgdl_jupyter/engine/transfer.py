@@ -14,18 +14,18 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.commit import Finished
-from bgdl_jupyter.engine.connections import NEAR, Crew, may_split
+from bgdl_jupyter.engine.connections import Crew, may_split
 from bgdl_jupyter.engine.delivery import Delivered, Delivery, check_acceptable
 from bgdl_jupyter.engine.holding import Holding
 from bgdl_jupyter.engine.retry import GiveUp, decide_retry
-from bgdl_jupyter.engine.segments import ActiveSegment, next_range_for
 from bgdl_jupyter.engine.sink import OverlapMismatch
 from bgdl_jupyter.engine.telling import Telling
 from bgdl_jupyter.engine.verification import has_right_digest, integrity_of
+from bgdl_jupyter.engine.wanted import Wanted
 from bgdl_jupyter.errors import IntegrityFailed, ProtocolViolation, TransferFailed
 from bgdl_jupyter.events import Event, ResourceProbed
 from bgdl_jupyter.ranges import ByteRange
-from bgdl_jupyter.resource import Decision, Verdict, decide, range_to_ask
+from bgdl_jupyter.resource import Decision, Verdict, decide
 from bgdl_jupyter.status import TransferActivity
 from bgdl_jupyter.transport.base import Framing
 from bgdl_jupyter.uris import origin_of
@@ -46,6 +46,10 @@ log = logging.getLogger(__name__)
 # A conditional range, an unconditional one, everything: more questions than these an attempt does not ask.
 _MOST_QUESTIONS: Final = 3
 _FLUSH_EVERY_TICKS: Final = 4
+# Met before there is a connection: nothing of a request can have left.
+_NEVER_LEFT: Final = frozenset(
+    {WebErrorStatus.CANNOT_CONNECT, WebErrorStatus.HOST_NAME_NOT_RESOLVED, WebErrorStatus.SERVER_UNREACHABLE}
+)
 _UNASKED: Final = WebErrorStatus.UNEXPECTED_STATUS_CODE
 
 
@@ -103,9 +107,9 @@ class Transfer:
         self._framing = Framing.LENGTH
         self._destination = order.destination
         self._host = ""
-        self._wanted: int | None = None
-        self._is_read = False
-        self._may_have_arrived = False
+        self._wanted = Wanted(self._holding, order.options)
+        self._was_answered = False
+        self._has_body = False
 
     async def run(self) -> None:
         """
@@ -165,7 +169,7 @@ class Transfer:
     async def _back_off(self, error: TransferFailed, failures: int) -> bool:
         """Wait until it is worth another try, and return whether this one counts; raise the error where none is."""
         options = self._order.options
-        if self._may_have_arrived and not options.is_repeatable:
+        if not options.is_repeatable and self._arrived_perhaps(error):
             raise error
         decision = decide_retry(
             error,
@@ -185,9 +189,13 @@ class Transfer:
         await self._park(time.monotonic() + decision.seconds, reason)
         return decision.spends_attempt
 
+    def _arrived_perhaps(self, error: TransferFailed) -> bool:
+        """Whether the server may have acted on a request; of one with a body the error itself knows whether it left."""
+        return self._was_answered or (not self._has_body and error.web_error_status not in _NEVER_LEFT)
+
     async def _attempt(self) -> None:
         """Ask for the first missing range, and take what the answer allows."""
-        gap = self._holding.first_gap(self._wanted)
+        gap = self._holding.first_gap(self._wanted.position)
         kept = self._holding.kept_from(gap.start)
         asked = self._holding.overlap_before(gap, kept)
         if asked is None and self._holding.written:
@@ -197,8 +205,9 @@ class Transfer:
         self._tell(TransferActivity.CONNECTING)
         for _ in range(_MOST_QUESTIONS):
             request = await self._request(asked, gap, condition)
+            self._has_body = request.body is not None
             async with (await self._transport_of(request)).open(request) as exchange:
-                self._may_have_arrived = True
+                self._was_answered = True
                 decision = decide(kept, asked, exchange.answer, was_conditional=condition is not None)
                 match decision.verdict:
                     case Verdict.ASK_UNCONDITIONALLY:
@@ -262,8 +271,8 @@ class Transfer:
             open_part=self._open_part,
             wrote=self._wrote,
         )
-        if self._wanted is not None:
-            crew.want(self._wanted)
+        if self._wanted.position is not None:
+            crew.want(self._wanted.position)
         try:
             return await crew.run(first, position=position, gap=gap)
         finally:
@@ -298,46 +307,18 @@ class Transfer:
     def _wrote(self, start: int, stop: int) -> None:
         self._telling.count(stop - start)
         self._holding.wrote(start, stop)
-        if self._wanted is not None and self._wanted in self._holding.written:
-            self._wanted = None
+        if self._wanted.has_come():
             self._tell_progress(self._holding.rate)  # somebody waits for it
 
     def want(self, position: int) -> None:
-        """
-        Fetch what is missing from a position on before anything else: somebody waits for it.
-
-        One position at a time: another one that is asked for meanwhile has to be asked for again. Does nothing where
-        the server sends no parts, or where the byte is about to come anyway.
-        """
-        self._is_read = True
-        resource = self._holding.resource
-        is_busy = self._wanted is not None and self._wanted != position
-        if is_busy or position in self._holding.written or resource is None or not self._has_parts(resource):
-            return
-        self._wanted = position
-        if isinstance(self._delivery, Crew):
-            self._delivery.want(position)
-        elif self._delivery is not None and self._delivery.has_begun:
-            self._turn_to(position, self._delivery)
-
-    def _has_parts(self, resource: Resource) -> bool:
-        has_ranges = bool(resource.accepts_ranges) and resource.content_encoding is None
-        kept = self._holding.kept_from(1)
-        return self._order.options.may_ask_for_parts and has_ranges and range_to_ask(kept, overlap=0) is not None
-
-    def _turn_to(self, position: int, delivery: Delivery) -> None:
-        """End the one connection where it is far from what is wanted; the next attempt begins there."""
-        length = self._holding.length or 0
-        active = ActiveSegment(delivery.written_to, delivery.stop or length)
-        gaps = self._holding.written.missing(length)
-        if next_range_for(position, gaps, active=[active], smallest=NEAR) is not None:
-            delivery.stop_now()
+        """Fetch what is missing from a position on before anything else, where that can be done (see `Wanted`)."""
+        self._wanted.want(position, self._delivery)
 
     async def _start_over(self, reason: str) -> None:
         log.info("Operation %s begins again at byte 0: %s", self._order.operation_id, reason)
         self._small_body = None
         await self._holding.start_over()
-        self._wanted = None
+        self._wanted.position = None
         self._telling.begin_again()
         self._telling.restarted(reason)
 
@@ -379,7 +360,7 @@ class Transfer:
         rate = self._telling.sample(now)
         self._holding.rate = rate
         if self._delivery is not None:
-            self._delivery.tick(now, flushes=self._is_read or self._ticks % _FLUSH_EVERY_TICKS == 0)
+            self._delivery.tick(now, flushes=self._wanted.is_read or self._ticks % _FLUSH_EVERY_TICKS == 0)
         self._holding.tick(now)
         self._tell_progress(rate)
 

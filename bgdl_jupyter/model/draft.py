@@ -17,7 +17,7 @@ from bgdl_jupyter.secret import Credential, Secret, is_secret_header
 from bgdl_jupyter.status import BackgroundTransferCostPolicy, BackgroundTransferPriority, CreationCollisionOption
 from bgdl_jupyter.storage.digests import parse_checksum
 from bgdl_jupyter.storage.filenames import check_destination, name_from_uri
-from bgdl_jupyter.uris import split_uri
+from bgdl_jupyter.uris import origin_of, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +40,7 @@ OPTION_NAMES: Final = frozenset(
         "sha256",
     }
 )
+_BODILESS: Final = frozenset({"GET", "RETR"})
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "RETR"})
 
 
@@ -101,7 +102,7 @@ def draft_download(
     plain = {name: value for name, value in headers.items() if isinstance(value, str)}
     _add_headers(options.get("headers") or {}, plain, taken)
     destination, directory = _destination(result_file, split.public, may_be_folder=may_be_folder)
-    method = _method(options, defaults)
+    method = _method(options, defaults, scheme=origin_of(split.public).scheme)
     settings = {
         **defaults["options"],
         "fallback_name": name_from_uri(split.public),
@@ -184,11 +185,16 @@ def _destination(
     return path, path.parent
 
 
-def _method(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    default = "POST" if options.get("request_body_file") is not None else defaults["method"]
-    method = str(options.get("method") or default).upper()
+def _method(options: Mapping[str, Any], defaults: Mapping[str, Any], *, scheme: str) -> str:
+    has_body = options.get("request_body_file") is not None
+    default = str(defaults["method"]).upper()
+    method = str(options.get("method") or ("POST" if has_body and default in _BODILESS else default)).upper()
     if method not in _METHODS:
         raise InvalidRequest(f"The method {method[:20]!r} is not known; {', '.join(sorted(_METHODS))} are.")
+    if has_body and method in _BODILESS:
+        raise InvalidRequest(f"A {method} has no body; leave the method out for a POST, or name PUT.")
+    if method not in _BODILESS and scheme in ("ftp", "ftps"):
+        raise InvalidRequest(f"{scheme} fetches files; it has no {method} and takes no body.")
     return method
 
 

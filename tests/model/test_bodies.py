@@ -19,6 +19,7 @@ from bgdl_jupyter.status import Step, TransferActivity
 from tests.downloads import Seen
 from tests.servers.faults import close_after, cut_after, hold_after, hold_head, set_header, status
 from tests.servers.files import FileSpec
+from tests.servers.steps import Cut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.model.downloader import BackgroundDownloader
     from tests.servers.fault_server import FaultServer
-    from tests.servers.fixtures import StartFaultServer
+    from tests.servers.fixtures import StartFaultServer, StartFtpServer
 
 SIZE = 300_000
 LARGE = 20_000_000
@@ -340,3 +341,55 @@ async def test_what_a_body_says_is_nowhere_but_in_its_private_file(
     assert files
     assert [each for each in files if secret in each.read_bytes()] == []
     assert secret.decode() not in repr(operation) + caplog.text + repr(seen.events)
+
+
+# ------------------------------------------------------------------------------------------------------------- methods
+
+
+@pytest.mark.parametrize("method", ["GET", "RETR"])
+async def test_a_method_that_has_no_body_is_refused_with_one(
+    downloader: BackgroundDownloader, server: FaultServer, spool: Path, method: str
+):
+    """It would leave as a POST that is taken for something that may be sent again."""
+    with pytest.raises(InvalidRequest, match="has no body"):
+        await downloader.create_download_from_stream(server.url("/query"), "answer.bin", BODY, method=method)
+    assert list(spool.iterdir()) == []
+
+
+async def test_the_downloaders_method_counts_for_bodies_too(downloader: BackgroundDownloader, server: FaultServer):
+    downloader.method = "PUT"
+    operation = await downloader.create_download_from_stream(server.url("/query"), "answer.bin", BODY)
+    await operation
+    assert [(each.method, each.body) for each in server.requests("/query")] == [("PUT", BODY)]
+
+
+async def test_retr_fetches_over_http_and_ftp(
+    downloader: BackgroundDownloader, server: FaultServer, ftp_server: StartFtpServer, work: Path
+):
+    files = ftp_server()
+    (files.root / "file.bin").write_bytes(FileSpec(size=SIZE).read())
+    for number, uri in enumerate((server.url("/query"), files.url("/file.bin"))):
+        await downloader.create_download(uri, f"{number}.bin", method="RETR")
+        assert (work / f"{number}.bin").read_bytes() == FileSpec(size=SIZE).read()
+    assert [each.method for each in server.requests("/query")] == ["GET"]
+
+
+async def test_ftp_takes_no_body_and_says_so(downloader: BackgroundDownloader, work: Path):
+    (work / "body").write_bytes(BODY)
+    with pytest.raises(InvalidRequest, match="takes no body"):
+        downloader.create_download("ftp://127.0.0.1/file", "answer.bin", request_body_file=work / "body")
+
+
+async def test_a_method_nobody_knows_is_refused(downloader: BackgroundDownloader, server: FaultServer):
+    with pytest.raises(InvalidRequest, match="'BREW'"):
+        downloader.create_download(server.url("/query"), "answer.bin", method="brew")
+
+
+async def test_a_post_without_a_body_is_not_sent_again_after_a_lost_answer(
+    downloader: BackgroundDownloader, server: FaultServer
+):
+    server.put("/query", (Cut(),))
+    operation = downloader.create_download(server.url("/query"), "answer.bin", method="POST")
+    with pytest.raises(NetworkFailed):
+        await operation
+    assert [each.method for each in server.requests("/query")] == ["POST"]
