@@ -5,14 +5,18 @@
 import type { ISessionContext } from '@jupyterlab/apputils';
 import type { ICodeCellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import type { Kernel } from '@jupyterlab/services';
+import { Kernel, KernelMessage } from '@jupyterlab/services';
 
 import type { RememberedNotebooks } from './remembered';
 import type { IDownloads } from './tokens';
 
 const WIDGET_VIEW = 'application/vnd.jupyter.widget-view+json';
+const WIDGET_TARGET = 'jupyter.widget';
 /** The package gives the widgets that it can make again ids with this beginning. */
 const OUR_MODELS = 'bgdl-';
+
+/** How long after the last of our widgets outputs are drawn anew: the models come a moment after them, in milliseconds. */
+const SETTLING = 250;
 
 /** How long a kernel that closed its comm may take to go away, in milliseconds. */
 const PARTING = 5000;
@@ -29,6 +33,7 @@ export class NotebookRestorer {
     const context = _panel.sessionContext;
     context.kernelChanged.connect(this._onKernelChanged, this);
     context.statusChanged.connect(this._onStatus, this);
+    context.iopubMessage.connect(this._onMessage, this);
     _panel.context.pathChanged.connect(this._onPathChanged, this);
     const { model } = _options.downloads;
     model.kernelReady.connect(this._onReady, this);
@@ -36,6 +41,7 @@ export class NotebookRestorer {
     _panel.disposed.connect(() => {
       model.kernelReady.disconnect(this._onReady, this);
       model.unloaded.disconnect(this._onUnloaded, this);
+      clearTimeout(this._timer);
     });
     if (context.session?.kernel) {
       void this._meet(context.session.kernel);
@@ -55,7 +61,6 @@ export class NotebookRestorer {
   private _onStatus(context: ISessionContext, status: Kernel.Status): void {
     const kernel = context.session?.kernel;
     if (status === 'restarting' || status === 'autorestarting') {
-      this._isStale = true;
       this._mayLoad = true;
     } else if (this._mayLoad && kernel && (status === 'idle' || status === 'busy')) {
       void this._meet(kernel);
@@ -88,7 +93,6 @@ export class NotebookRestorer {
       return;
     }
     if (!(await this._options.downloads.hasDownloads(kernel.id)) && !kernel.isDisposed) {
-      this._isStale = true;
       await load(kernel);
     }
   }
@@ -98,15 +102,27 @@ export class NotebookRestorer {
       return;
     }
     this._options.remembered.add(this._path);
-    if (this._isStale) {
-      this._isStale = false;
-      revive(this._panel);
+  }
+
+  /** Have an output drawn anew when the kernel makes its widget, which is made before its first output: it made it again. */
+  private _onMessage(_: ISessionContext, message: KernelMessage.IMessage): void {
+    const opened = openedWidget(message);
+    if (opened !== null && outputsOf(this._panel).some(each => each.modelId === opened)) {
+      this._reborn.add(opened);
+      clearTimeout(this._timer);
+      this._timer = setTimeout(() => this._revive(), SETTLING);
     }
   }
 
+  private _revive(): void {
+    revive(this._panel, this._reborn);
+    this._reborn.clear();
+  }
+
   private _lastPath = this._path;
-  /** Whether the outputs show widgets of a kernel that is gone. */
-  private _isStale = false;
+  /** Widgets that the kernel made again, and whose outputs show those of the kernel before it. */
+  private readonly _reborn = new Set<string>();
+  private _timer: ReturnType<typeof setTimeout> | undefined;
   private _mayLoad = false;
 }
 
@@ -127,33 +143,55 @@ export async function load(kernel: Kernel.IKernelConnection): Promise<void> {
   }
 }
 
-/** Set our outputs again, so that they are drawn with the models of the new kernel. Returns how many. */
-export function revive(panel: NotebookPanel): number {
+/** Set outputs again, so that they are drawn with the models of the new kernel. */
+export function revive(panel: NotebookPanel, modelIds: ReadonlySet<string>): void {
   const notebook = panel.content.model;
   if (notebook === null) {
-    return 0;
+    return;
   }
   const { dirty } = notebook;
-  let revived = 0;
-  for (const cell of notebook.cells) {
+  outputsOf(panel)
+    .filter(each => modelIds.has(each.modelId))
+    .forEach(({ outputs, index }) => outputs.set(index, outputs.get(index).toJSON()));
+  // What is drawn anew is what was saved.
+  notebook.dirty = dirty;
+}
+
+interface IOurOutput {
+  readonly outputs: ICodeCellModel['outputs'];
+  readonly index: number;
+  readonly modelId: string;
+}
+
+/** Return the outputs that show our widgets. */
+function outputsOf(panel: NotebookPanel): IOurOutput[] {
+  const found: IOurOutput[] = [];
+  for (const cell of panel.content.model?.cells ?? []) {
     // Only code cells have outputs.
-    const outputs = (cell as Partial<ICodeCellModel>).outputs;
+    const { outputs } = cell as Partial<ICodeCellModel>;
     for (let index = 0; outputs && index < outputs.length; index += 1) {
-      const output = outputs.get(index).toJSON();
-      if (isOurs(output)) {
-        outputs.set(index, output);
-        revived += 1;
+      const modelId = ourModel(outputs.get(index).toJSON());
+      if (modelId !== null) {
+        found.push({ outputs, index, modelId });
       }
     }
   }
-  // What is drawn anew is what was saved.
-  notebook.dirty = dirty;
-  return revived;
+  return found;
 }
 
-/** Whether an output is a view of a widget that the package made. */
-export function isOurs(output: unknown): boolean {
+/** Return the id of the widget that an output shows, if it is one that the package made. */
+export function ourModel(output: unknown): string | null {
   const view = (output as { data?: Readonly<Record<string, unknown>> }).data?.[WIDGET_VIEW];
-  const id = (view as { model_id?: unknown } | undefined)?.model_id;
-  return typeof id === 'string' && id.startsWith(OUR_MODELS);
+  return ours((view as { model_id?: unknown } | undefined)?.model_id);
+}
+
+function openedWidget(message: KernelMessage.IMessage): string | null {
+  if (!KernelMessage.isCommOpenMsg(message) || message.content.target_name !== WIDGET_TARGET) {
+    return null;
+  }
+  return ours(message.content.comm_id);
+}
+
+function ours(modelId: unknown): string | null {
+  return typeof modelId === 'string' && modelId.startsWith(OUR_MODELS) ? modelId : null;
 }
