@@ -13,6 +13,7 @@ import pytest
 
 from bgdl_jupyter.errors import HttpStatusError, InvalidRequest, InvalidTransferState, NetworkFailed, TransferFailed
 from bgdl_jupyter.events import ActivityChanged
+from bgdl_jupyter.model import housekeeping, purging
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.status import BackgroundTransferStatus as Status
 from bgdl_jupyter.status import Step, TransferActivity
@@ -180,6 +181,29 @@ async def test_bodies_that_nobody_knows_are_swept_away_and_others_are_left(
 
 def _age(path: Path) -> None:
     os.utime(path, (0, 0))
+
+
+async def test_a_body_goes_with_the_failed_operation_that_is_cleared(
+    downloader: BackgroundDownloader, server: FaultServer, spool: Path, seen: Seen
+):
+    server.put("/query", FileSpec(size=SIZE, faults=(status(500),)))
+    operation = await downloader.create_download_from_stream(server.url("/query"), "answer.bin", BODY)
+    with pytest.raises(HttpStatusError):
+        await operation
+    assert [each.name for each in spool.iterdir()] == [str(operation.guid)]
+    await asyncio.to_thread(housekeeping.clear, [operation])
+    seen.until(lambda: not list(spool.iterdir()))
+
+
+async def test_a_purge_removes_bodies_and_the_last_one_their_folder(
+    downloader: BackgroundDownloader, server: FaultServer, spool: Path, state_path: Path
+):
+    await downloader.create_download_from_stream(server.url("/query"), "answer.bin", BODY)
+    purged = await asyncio.to_thread(purging.purge, None)
+    assert (purged.operations, purged.left) == (1, ())
+    assert list(spool.iterdir()) == []
+    assert await asyncio.to_thread(purging.remove_state_file) == ""
+    assert not state_path.parent.exists()
 
 
 # --------------------------------------------------------------------------------------- never twice, never in parts
