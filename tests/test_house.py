@@ -134,7 +134,7 @@ def sketch(tmp_path):
     """Return a copy of the package's rooms with empty modules, under our contracts."""
     contracts = PYPROJECT["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
-    rooms = [room for layer in layers for room in re.split(r"[ |:]+", layer)]
+    rooms = [room for layer in layers for room in re.findall(r"\w+", layer)]
     package = tmp_path / "bgdl_jupyter"
     package.mkdir()
     for room in ["__init__", *rooms]:
