@@ -7,7 +7,6 @@ write the same files.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.engine.loop import Place
 
-log = logging.getLogger(__name__)
 
 _KEPT_IN: Final = "_bgdl_jupyter_process"
 
@@ -78,8 +76,6 @@ def current_runner(loop: PlacePreference = "auto", state_file: Path | None = Non
 
 def _start(place: Place, state_file: Path) -> Runner:
     state = StateFile.open(state_file, application=present_application())
-    for notice in state.notices:
-        log.warning("%s", notice)
     runner = place.call(Runner, place, state, Vault())
     host().on_shutdown(_flush)
     runner.place.spawn(forget_history(runner), name="forget what is long over")
