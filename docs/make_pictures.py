@@ -1,12 +1,13 @@
 """
 Take the pictures of the documentation from the real thing: JupyterLab in Chromium, downloads from a server beside it.
 
-Run it after a change of what is to be seen: ``python docs/make_pictures.py``. It needs the extra `test` and Chromium,
-and writes into ``docs/pictures``.
+Run it after a change of what is to be seen: ``python docs/make_pictures.py``. It needs the extra `test`, Chromium
+and the lab extension as an installation builds it, and writes into ``docs/pictures``.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 import tempfile
@@ -18,13 +19,14 @@ PICTURES: Final = Path(__file__).resolve().parent / "pictures"
 
 sys.path.insert(0, str(ROOT))  # this checkout, whatever is installed
 
-from tests.browser.lab import Browser, LabServer, NotebookPage  # noqa: E402 (found by the line above)
+from tests.browser.extension import Extension  # noqa: E402 (found by the line above)
+from tests.browser.lab import Browser, LabServer, NotebookPage  # noqa: E402 (as above)
 from tests.servers.fault_server import FaultServer  # noqa: E402 (as above)
 from tests.servers.faults import chunked  # noqa: E402 (as above)
 from tests.servers.files import FileSpec  # noqa: E402 (as above)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 #: Years, and how many bytes a second come of each over one connection.
 _YEARS: Final = {1990: 60_000_000, 1991: 8_000_000, 1992: 2_000_000, 1993: 1_000_000}
@@ -49,22 +51,42 @@ def _routes() -> dict[str, FileSpec]:
     return files | {"/stations.json": FileSpec(size=_SIZE, rate=1_500_000, faults=(chunked(65_536),))}
 
 
-def take_panel(name: str, theme: Literal["light", "dark"], width: int) -> None:
+Theme = Literal["light", "dark"]
+
+
+def take_panel(name: str, theme: Theme, width: int) -> None:
     """Take a picture of the panel under its cell, while the next cell computes."""
+    with _notebook(theme, width, 1000, has_extension=False) as page:
+        page.run_cell(0)
+        page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+        _act(page)
+        _shoot(page, PICTURES / name, cells=(0, 1, 2))
+
+
+def take_lab(name: str, theme: Theme) -> None:
+    """Take a picture of the whole page: the side panel, toasts, the status bar."""
+    with _notebook(theme, 1400, 860, has_extension=True) as page:
+        page.run_cell(0)
+        seen = Extension(page.page)
+        seen.show_panel()
+        _act(page)
+        seen.toast("climate").wait_for()
+        page.page.screenshot(path=PICTURES / name)
+
+
+@contextlib.contextmanager
+def _notebook(theme: Theme, width: int, height: int, *, has_extension: bool) -> Iterator[NotebookPage]:
     with tempfile.TemporaryDirectory() as folder, FaultServer(_routes()) as server:
-        lab = LabServer(Path(folder), theme=theme, env={"SITE": server.url("").rstrip("/")})
+        env = {"SITE": server.url("").rstrip("/")}
+        lab = LabServer(Path(folder), theme=theme, env=env, has_extension=has_extension)
         startup = Path(folder) / ".jupyter-of-the-test" / "ipython" / "profile_default" / "startup"
         startup.mkdir(parents=True)
         (startup / "site.py").write_text(_SITE, encoding="utf-8")
-        with lab, Browser(lab, width=width, height=1000) as browser:
-            page = browser.open_notebook("climate.ipynb", _CELLS)
-            _act(page)
-            _shoot(page, PICTURES / name, cells=(0, 1, 2))
+        with lab, Browser(lab, width=width, height=height) as browser:
+            yield browser.open_notebook("climate.ipynb", _CELLS)
 
 
 def _act(page: NotebookPage) -> None:
-    page.run_cell(0)
-    page.page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     page.start_cell(1)
     page.output(1).get_by_text(re.compile("[1-4] of 5 done")).wait_for()
     row = page.output(1).locator(".widget-box", has_text="temperature-1992").last
@@ -95,6 +117,8 @@ def main() -> None:
     """Take all pictures."""
     take_panel("panel.png", "light", 1100)
     take_panel("panel_dark.png", "dark", 1100)
+    take_lab("lab.png", "light")
+    take_lab("lab_dark.png", "dark")
 
 
 if __name__ == "__main__":
