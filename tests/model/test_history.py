@@ -21,8 +21,10 @@ DAY = 24 * 3600.0
 
 def age(operation: DownloadOperation, days: float) -> None:
     """Let the operation have become final so many days ago."""
-    state = current_runner().state
-    assert state.update(operation.guid, at_once=True, final_at=time.time() - days * DAY).result(5)
+    runner = current_runner()
+    runner.place.call(operation.set_trait, "final_at", time.time() - days * DAY)
+    runner.place.call(runner.save, operation)
+    assert runner.state.flush(5)
 
 
 def remembered() -> set[str]:
