@@ -236,6 +236,14 @@ def test_nothing_is_said_to_nobody(views, line, group):
     assert tell_now(views) == []
 
 
+def test_a_kernel_that_nobody_listens_to_still_shows_the_server_that_it_lives(views, line, group):
+    """A server ends kernels that say nothing for long; the totals are no news to anybody else."""
+    assert views.place.call(views._pulse) == 1
+    (message,) = line.sent
+    assert_in_fixture(message)
+    assert message["operations"] == message["groups"] == []
+
+
 def test_every_message_is_like_its_example(views, line, group, downloader, server):
     downloader.create_download(server.url("/a.bin?b"), "idle.bin")
     alert = AlertRaised(
