@@ -8,6 +8,8 @@ service is never started by being asked.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -107,7 +109,13 @@ class SystemBus:
                 poke()
 
 
+def _load() -> None:
+    with contextlib.suppress(ImportError):  # what is missing is told by `_connect`
+        importlib.import_module("dbus_fast.aio")
+
+
 async def _connect() -> MessageBus:
+    await asyncio.to_thread(_load)  # takes tenths of a second, in which the loop would stand still
     try:
         from dbus_fast import BusType
         from dbus_fast.aio import MessageBus

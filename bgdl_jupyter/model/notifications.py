@@ -7,6 +7,7 @@ A toast becomes an `AlertRaised`: a note in the panel, and a toast where the lab
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import math
@@ -200,7 +201,12 @@ class AlertSwitch:
         self._runner = runner
         self._wish: Future[Any] = runner.state.setting(present_application(), ALERTS_SETTING)
         self._is_refused_by_user = False
-        self._is_refused_by_system = system_refuses_toasts()
+        # Off the loop, so that the answer is there when the first batch ends.
+        runner.place.spawn(runner.facilities.run(lambda: self._is_refused_by_system), name="look at the configuration")
+
+    @functools.cached_property
+    def _is_refused_by_system(self) -> bool:
+        return system_refuses_toasts()
 
     def turn(self, *, on: bool) -> None:
         """Show alerts in this notebook, or none; kept for the next kernel."""
