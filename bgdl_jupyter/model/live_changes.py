@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.facilities import known_schemes
-from bgdl_jupyter.errors import BackgroundTransferError, DuplicateDownload, InvalidRequest, InvalidTransferState
+from bgdl_jupyter.errors import DuplicateDownload, InvalidRequest, InvalidTransferState
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.draft import put_header
-from bgdl_jupyter.storage.records import RowConflict
 from bgdl_jupyter.storage.spool import digest_of_body
 from bgdl_jupyter.uris import HIDDEN_QUERY, identity, origin_of, split_uri
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from bgdl_jupyter.model.credentials import CredentialProvider, PasswordCredential
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
@@ -63,11 +64,14 @@ def change_uri(runner: Runner, operation: DownloadOperation, uri: str) -> str:
 def _change_identity(runner: Runner, operation: DownloadOperation, uri: str) -> None:
     """Be what the new URI says from now on, so that nobody else fetches that, and somebody else may fetch the old."""
     body = operation.options.get("request_body_file")
-    if body is None:
-        new = _identity(runner, operation, uri, "")
-        _refuse_twin(runner, operation, new)
-        operation.identity = new
-    runner.place.spawn(_record_identity(runner, operation, uri, body), name=f"identity of {operation.guid}")
+    if body is not None:
+        work = _digest_and_record(runner, operation, uri, Path(body))
+        runner.place.spawn(work, name=f"identity of {operation.guid}")
+        return
+    new = _identity(runner, operation, uri, "")
+    _refuse_twin(runner, operation, new)
+    # Handed over before this returns: a creation that comes next must find it.
+    _record_identity(runner, operation, new)
 
 
 def _refuse_twin(runner: Runner, operation: DownloadOperation, new: str) -> None:
@@ -81,14 +85,25 @@ def _identity(runner: Runner, operation: DownloadOperation, uri: str, body_diges
     return identity(runner.state.identity_key, uri, method=operation.method, body_digest=body_digest)
 
 
-async def _record_identity(runner: Runner, operation: DownloadOperation, uri: str, body: str | None) -> None:
+async def _digest_and_record(runner: Runner, operation: DownloadOperation, uri: str, body: Path) -> None:
     try:
-        digest = await runner.facilities.run(digest_of_body, Path(body)) if body is not None else ""
-        new = operation.identity = _identity(runner, operation, uri, digest)
-        written = runner.state.update(operation.guid, epoch=operation.durable.epoch, at_once=True, identity=new)
-        await asyncio.wrap_future(written)
-    except (OSError, RowConflict, BackgroundTransferError) as error:
-        log.warning("That %s has another URI could not be recorded: %s", operation.guid, error)
+        digest = await runner.facilities.run(digest_of_body, body)
+    except OSError as error:
+        log.warning("The body of %s cannot be read: %s", operation.guid, error.strerror)
+        return
+    _record_identity(runner, operation, _identity(runner, operation, uri, digest))
+
+
+def _record_identity(runner: Runner, operation: DownloadOperation, new: str) -> None:
+    operation.identity = new
+    written = runner.state.update(operation.guid, epoch=operation.durable.epoch, at_once=True, identity=new)
+    written.add_done_callback(_log_failure)
+
+
+def _log_failure(written: Future[bool]) -> None:
+    error = None if written.cancelled() else written.exception()
+    if error is not None:
+        log.warning("That an operation has another URI could not be recorded: %s", error)
 
 
 def change_header(
