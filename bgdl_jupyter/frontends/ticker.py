@@ -96,6 +96,8 @@ class Ticker:
 
     def wake(self, view: View, *, is_urgent: bool = False) -> None:
         """Have a view sent; what a person waits for is urgent."""
+        # What was never sent waits from now on, or many new rows would hold up what tells of everything.
+        self._sent_at.setdefault(view, self._clock() - PERIOD)
         self._due[view] = self._due.get(view, False) or is_urgent
         self.arm()
 
@@ -138,7 +140,7 @@ class Ticker:
         now = self._ticked_at
 
         def place(view: View) -> tuple[bool, float]:
-            return not self._due[view], -view.weight * (now - self._sent_at.get(view, 0.0))
+            return not self._due[view], -view.weight * (now - self._sent_at[view])
 
         return sorted(self._due, key=place)
 

@@ -39,7 +39,7 @@ _TOOLTIPS: Final = {
 class GroupBox:
     """The view of a group, or of the operations in no group."""
 
-    weight = 4.0
+    weight = 8.0
 
     def __init__(self, views: Views, look: Look, key: GroupKey) -> None:
         self.key = key
