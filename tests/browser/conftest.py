@@ -1,4 +1,4 @@
-"""A JupyterLab with the lab extension for a whole module, and for each test a browser that remembers nothing."""
+"""A JupyterLab with the lab extension for all tests, and for each of them a browser that remembers nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ENV = {"BGDL_MAX_CONNECTIONS_PER_DOWNLOAD": "1"}
 OpenNotebook = Callable[..., NotebookPage]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
     """Return a JupyterLab that has the lab extension."""
     require("chromium")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from tests.browser.lab import NotebookPage
 
-_TOASTS = ".Toastify__toast"
+# The entries of the notification center are drawn as toasts, too.
+_TOASTS = ".Toastify__toast-container .Toastify__toast"
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,6 +239,10 @@ class Browser:
         self._context = self._chromium.new_context(viewport={"width": self.width, "height": self.height})
         self._context.set_default_timeout(TIMEOUT * 1000)
 
+    def allow(self, *permissions: str) -> None:
+        """Grant permissions to the pages, as a person would who is asked: "notifications"."""
+        self._context.grant_permissions([*permissions], origin=self.server.url)
+
     @contextlib.contextmanager
     def another(self) -> Iterator[Browser]:
         """Use the Chromium of this browser as another browser, which knows nothing of the first."""

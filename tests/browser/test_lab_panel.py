@@ -82,22 +82,14 @@ def test_every_step_acts_at_the_kernel_while_a_cell_computes(
     expect(row.locator(".bgdl-State.bgdl-mod-canceled")).to_be_visible()
 
     expect(missing.locator(".bgdl-State.bgdl-mod-failed")).to_be_visible()
+    expect(missing).to_contain_text("404 Not Found")
+    expect(seen.status_item).to_have_text("1 failed")
     server.put("/missing.bin", SMALL)
     press(seen, missing, "retry")
     expect(missing.locator(".bgdl-State.bgdl-mod-done")).to_be_visible()
     press(seen, missing, "clear")
     expect(missing).to_have_count(0)
     is_computing(notebook, 1)
-
-
-def test_a_failure_is_said_in_words_and_by_the_status_bar(open_notebook: OpenNotebook, fault_server: StartFaultServer):
-    server = fault_server({})
-    notebook = open_notebook([f"%load_ext bgdl_jupyter\n%bgdl {server.url('/missing.bin')}"])
-    notebook.run_cell(0)
-    seen = Extension(notebook.page)
-    expect(seen.status_item).to_have_text("1 failed")
-    seen.status_item.click()
-    expect(seen.row("missing.bin")).to_contain_text(re.compile("404|not found", re.IGNORECASE))
 
 
 def test_the_list_is_narrowed_by_a_filter_and_a_search(open_notebook: OpenNotebook, fault_server: StartFaultServer):
@@ -139,24 +131,20 @@ def test_the_list_is_used_by_keyboard_alone(open_notebook: OpenNotebook, fault_s
     expect(seen.group("data")).to_have_attribute("aria-expanded", "false")
 
 
-def test_a_click_on_the_status_item_shows_the_panel(open_notebook: OpenNotebook, fault_server: StartFaultServer):
+def test_the_status_bar_and_the_title_of_the_tab_count_what_runs(
+    open_notebook: OpenNotebook, fault_server: StartFaultServer
+):
     server = fault_server({"/a.bin": SLOW})
     notebook = open_notebook([f"%load_ext bgdl_jupyter\n%bgdl {server.url('/a.bin')}"])
     seen = Extension(notebook.page)
     expect(seen.status_item).not_to_be_visible()
     notebook.run_cell(0)
     expect(seen.status_item).to_have_text(re.compile(r"^1 ↓ .*B/s$"))
+    expect(notebook.page).to_have_title(re.compile(r"^\(1 ↓\) "))
     seen.status_item.click()
     expect(seen.row("a.bin")).to_be_visible()
-
-
-def test_the_title_of_the_tab_counts_what_runs(open_notebook: OpenNotebook, fault_server: StartFaultServer):
-    server = fault_server({"/a.bin": SLOW})
-    notebook = open_notebook([f"%load_ext bgdl_jupyter\n%bgdl {server.url('/a.bin')}", "%bgdl pause --all"])
-    notebook.run_cell(0)
-    expect(notebook.page).to_have_title(re.compile(r"^\(1 ↓\) "))
-    seen = Extension(notebook.page)
     seen.execute("bgdl:pause-all")
+    expect(seen.status_item).to_have_text("paused")
     expect(notebook.page).to_have_title(re.compile(r"^(?!\()"))
 
 

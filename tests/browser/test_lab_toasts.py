@@ -30,12 +30,15 @@ def test_a_group_that_runs_has_one_toast_whose_text_moves_while_a_cell_computes(
     notebook = open_notebook(["\n".join(["%load_ext bgdl_jupyter", *lines]), BUSY])
     notebook.run_cell(0)
     compute(notebook, 1)
-    toasts = Extension(notebook.page).toasts
+    seen = Extension(notebook.page)
+    toasts = seen.toasts
     expect(toasts).to_contain_text([re.compile(r"data\s*\d+ % · 0 of 2 files · .* of 16\.0 MB · .*/s · .* left")])
     before = toasts.inner_text()
     expect(toasts).not_to_have_text(before)
     assert toasts.count() == 1
     is_computing(notebook, 1)
+    seen.act(toasts, "Show downloads")
+    expect(seen.row("a.bin")).to_be_visible()
 
 
 def test_pause_in_a_toast_acts_while_a_cell_computes(open_notebook: OpenNotebook, fault_server: StartFaultServer):
@@ -50,16 +53,6 @@ def test_pause_in_a_toast_acts_while_a_cell_computes(open_notebook: OpenNotebook
     expect(seen.step(seen.row("a.bin"), "resume")).to_be_visible()
     expect(seen.status_item).to_have_text("paused")
     is_computing(notebook, 1)
-
-
-def test_a_toast_shows_the_panel(open_notebook: OpenNotebook, fault_server: StartFaultServer):
-    server = fault_server({"/a.bin": SLOW})
-    notebook = open_notebook([f"%load_ext bgdl_jupyter\n%bgdl {server.url('/a.bin')}"])
-    notebook.run_cell(0)
-    seen = Extension(notebook.page)
-    expect(seen.panel).not_to_be_visible()
-    seen.act(seen.toast("Downloads"), "Show downloads")
-    expect(seen.row("a.bin")).to_be_visible()
 
 
 _MANY = """
