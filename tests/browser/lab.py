@@ -167,6 +167,10 @@ class LabServer:
     def _write_settings(self) -> None:
         theme = {"theme": f"JupyterLab {self.theme.capitalize()}"}
         settings = {**_SETTINGS, "@jupyterlab/apputils-extension/themes.jupyterlab-settings": theme}
+        # Where the package is installed, the server finds the extension without us.
+        config = {"disabledExtensions": {} if self.has_extension else {"bgdl-jupyter": True}}
+        (self._own / "config" / "labconfig").mkdir(parents=True, exist_ok=True)
+        (self._own / "config" / "labconfig" / "page_config.json").write_text(json.dumps(config))
         for name, value in settings.items():
             path = self._own / "settings" / name
             path.parent.mkdir(parents=True, exist_ok=True)
