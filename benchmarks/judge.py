@@ -129,6 +129,7 @@ RULES: Final = (
     _at_most("W11", "must", 0.1, "import bgdl_jupyter over import traitlets, s"),
     _at_most("W11", "must", 0.4, "%load_ext bgdl_jupyter, s"),
     _at_most("W11", "must", 0.15, "first byte after %bgdl, s"),
+    _at_most("W11", "must", 0.2, "cell that starts three downloads, s"),
     _at_most("W11", "goal", 0.05, "import bgdl_jupyter over import traitlets, s"),
     _at_most("W11", "goal", 0.2, "%load_ext bgdl_jupyter, s"),
     _at_most("W11", "goal", 0.075, "first byte after %bgdl, s"),

@@ -185,6 +185,15 @@ def test_importing_the_package_loads_neither_ipython_nor_widgets():
     assert finished.stdout.strip() == "[]"
 
 
+def test_importing_the_package_loads_one_module_of_it_and_none_of_others():
+    program = (
+        "import sys, __future__, importlib, typing; before = set(sys.modules)\n"
+        "import bgdl_jupyter; print(sorted(set(sys.modules) - before))"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert finished.stdout.strip() == "['bgdl_jupyter']"
+
+
 def test_the_package_says_its_version():
     assert bgdl_jupyter.__version__[0].isdigit()
 

@@ -101,6 +101,7 @@ class Peer(Protocol):
 def environment(job: Job, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the environment of a contestant: no proxy, no state of this user, and the authority of the job."""
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has been compiled
     kept["XDG_STATE_HOME"] = str(job.folder / "state")
     if job.certificate is not None:
         kept |= dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"), str(job.certificate))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import logging
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ async def _ask_consent(question: str) -> ConsentAnswer:
 
 def load(shell: InteractiveShell) -> None:
     """Add the magics, take this notebook's downloads up again, say so in a line, and show them: ``%load_ext``."""
+    # The first download needs it, and it takes as long to load as all of ours: while that is found and read.
+    threading.Thread(target=_load_ahead, args=("aiohttp",), name="bgdl-load-ahead", daemon=True).start()
     from bgdl_jupyter.frontends.loading import load
 
     load(shell)
@@ -49,3 +54,8 @@ def unload(shell: InteractiveShell) -> None:
     from bgdl_jupyter.frontends.loading import unload
 
     unload(shell)
+
+
+def _load_ahead(name: str) -> None:
+    with contextlib.suppress(ImportError):  # who needs it says what is missing
+        importlib.import_module(name)

@@ -65,6 +65,18 @@ def test_what_was_over_and_seen_is_not_shown_again(fault_server, tmp_path):
 
 
 @pytest.mark.kernel
+def test_loading_begins_with_what_the_first_download_needs_and_with_nothing_else(tmp_path):
+    """The transport's library is on its way, so that `%bgdl` does not wait; no widgets, no vault, no other protocol."""
+    with RealKernel(cwd=tmp_path, env={"BGDL_STATE_FILE": str(tmp_path / "state" / "state.sqlite3")}) as kernel:
+        kernel.run("import sys, threading; before = set(sys.modules)")
+        kernel.run("%load_ext bgdl_jupyter\nloaded = set(sys.modules) - before")
+        others = "sorted({'ipywidgets', 'keyring', 'aioftp', 'dbus_fast', 'pooch', 'fsspec'} & loaded)"
+        assert kernel.run(others).text == "[]"
+        awaited = "[each.join(20) for each in threading.enumerate() if each.name == 'bgdl-load-ahead']"
+        assert kernel.run(f"{awaited}\n'aiohttp' in sys.modules").text == "True"
+
+
+@pytest.mark.kernel
 def test_unloading_hangs_up_and_downloads_go_on(fault_server, tmp_path):
     server = fault_server({"/a.bin": FileSpec(size=50_000_000, rate=1_000_000)})
     with RealKernel(cwd=tmp_path, env={"BGDL_STATE_FILE": str(tmp_path / "state" / "state.sqlite3")}) as kernel:
