@@ -1,0 +1,51 @@
+"""The command: ``python -m tests.bench kills --count 200``; ``--help`` lists the others."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from typing import TYPE_CHECKING, Final
+
+from tests.bench import kills, report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tests.bench.results import Family
+
+_BENCHES: Final[dict[str, Callable[[argparse.Namespace], Iterable[Family]]]] = {
+    "kills": lambda options: [kills.run(options.count or 200, seed=options.seed)],
+}
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options of a command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Do harm, and see what comes of it.")
+    parser.add_argument("bench", choices=[*_BENCHES, "report"])
+    parser.add_argument("--count", type=int, help="how many, where that is for you to say")
+    parser.add_argument("--seed", type=int, default=1, help="of everything that is drawn")
+    parser.add_argument("--dry", action="store_true", help="keep no result")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a bench; return 0 if everything was survived."""
+    options = parse(arguments)
+    if options.bench == "report":
+        sys.stdout.write(f"{report.write()}\n")
+        return 0
+    has_passed = True
+    for family in _BENCHES[options.bench](options):
+        has_passed &= family.has_passed
+        sys.stdout.write(f"{family.title}: {family.passed}/{family.n}\n")
+        sys.stdout.writelines(f"  {name}: {value}\n" for name, value in family.details.items())
+        sys.stdout.writelines(f"  FAILED {failure}\n" for failure in family.failures)
+        if not options.dry:
+            family.save()
+    return 0 if has_passed else 1
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING)
+    sys.exit(main(sys.argv[1:]))
