@@ -175,3 +175,16 @@ def identity(key: bytes, uri: str, *, method: str = "GET", body_digest: str = ""
     query = f"?{url.raw_query_string}" if url.raw_query_string else ""
     text = "\0".join((method.upper(), str(origin), url.raw_path or "/", query, body_digest))
     return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as it stands in a URI, is this machine (RFC 6761 6.3 for the names)."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

@@ -6,13 +6,13 @@ What was observed, as frozen values, and what follows from it, as pure functions
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.status import BackgroundTransferCostPolicy as CostPolicy
+from bgdl_jupyter.uris import is_loopback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,16 +134,3 @@ def may_run(power: PowerConditions, disk: DiskConditions | None) -> Verdict:
     if power.on_battery_saver:
         return Verdict(allowed=False, reason=f"Waiting for the battery saver to end. {power.reason}".strip())
     return ALLOWED
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, as it stands in a URI, is this machine (RFC 6761 6.3 for the names)."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 from uuid import UUID, uuid4
 
-from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest
+from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest, InvalidTransferState
 from bgdl_jupyter.events import OperationAdded, OperationRemoved, StatusChanged
+from bgdl_jupyter.model import display
 from bgdl_jupyter.model.application import state_file_path
 from bgdl_jupyter.storage.spool import SpoolFile, discard_body, spool_folder, spooled
 
@@ -122,6 +123,16 @@ class Bodies:
         """Delete a body that got no operation; blocks."""
         if self._runner.registry.find(operation_id) is None:
             body.discard()
+
+    def has_lost(self, operation: DownloadOperation) -> bool:
+        """Whether an operation was canceled whose body was kept for it alone: nobody has that any more."""
+        return operation.status.is_canceled and self._is_kept_here(operation)
+
+    def check_kept(self, operation: DownloadOperation) -> None:
+        """Raise `InvalidTransferState` where the body that is to be sent again is gone."""
+        if self.has_lost(operation):
+            message = f"{display.title(operation)} was canceled, and its request's body was not kept; create it again."
+            raise InvalidTransferState(message, operation=operation)
 
     def _hear(self, event: Event) -> None:
         match event:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 from bgdl_jupyter.conditions.values import (
     CostOverride,
     NetworkConditions,
-    is_loopback,
     may_reach,
     may_run,
     may_transfer,
@@ -26,7 +25,7 @@ from bgdl_jupyter.events import OperationAdded, OptionsChanged
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.status import BackgroundTransferCostPolicy, Step, TransferActivity
-from bgdl_jupyter.uris import origin_of
+from bgdl_jupyter.uris import is_loopback, origin_of
 
 if TYPE_CHECKING:
     from bgdl_jupyter.conditions.base import ConditionsMonitor

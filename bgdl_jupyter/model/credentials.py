@@ -15,6 +15,7 @@ from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.secret import MASK, Credential, Secret
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable, Collection
 
     from bgdl_jupyter.model.operation import DownloadOperation
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     ]
 
 #: The secrets of which an operation has one.
-_SINGLE: Final = ("query", "user_info", "server", "proxy", "proxy_user_info", "provider")
+_SINGLE: Final = ("query", "user_info", "server", "proxy", "proxy_user_info", "provider", "ssl_context")
 
 
 class PasswordCredential:
@@ -70,7 +71,7 @@ class PasswordCredential:
 
 @dataclass(slots=True)
 class OperationSecrets:
-    """What an operation must not show, and what dies with the kernel: a provider is kept in memory only."""
+    """What an operation must not show, and what dies with the kernel: a provider and a context are in memory only."""
 
     query: Secret | None = None
     user_info: Secret | None = None
@@ -79,6 +80,7 @@ class OperationSecrets:
     proxy: Credential | None = None
     proxy_user_info: Secret | None = None
     provider: CredentialProvider | None = None
+    ssl_context: ssl.SSLContext | None = None
 
     @property
     def names(self) -> list[str]:

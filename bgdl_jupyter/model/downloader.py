@@ -68,6 +68,9 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
     credential_provider = Callable(
         None, allow_none=True, help="Asked who we are just before each request; dies with the kernel."
     )
+    ssl_context = Instance(
+        "ssl.SSLContext", allow_none=True, help="Whom to trust over TLS; dies with the kernel, a ca_file does not."
+    )
     _plain_headers = Dict()
 
     def __init__(self, completion_group: BackgroundTransferCompletionGroup | None = None, **traits: Any) -> None:
@@ -114,7 +117,8 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
             The file; None for one in the working directory that the server names.
         options:
             ``collision``, ``request_body_file``, ``sha256``, ``checksum``, ``headers``, ``group``, ``priority``,
-            ``cost_policy``, ``expect_type``, ``max_size``, ``method``, ``sensitive_query``, ``application``.
+            ``cost_policy``, ``expect_type``, ``max_size``, ``method``, ``sensitive_query``, ``application``,
+            ``ca_file``, ``ssl_context``.
 
         Raises
         ------
@@ -256,6 +260,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         self._secrets.server = credential_of(self.server_credential)
         self._secrets.proxy = credential_of(self.proxy_credential)
         self._secrets.provider = self.credential_provider
+        self._secrets.ssl_context = self.ssl_context
         return draft_download(
             uri,
             result_file,

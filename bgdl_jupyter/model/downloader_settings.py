@@ -21,6 +21,7 @@ COPIED: Final = (
     "allow_insecure_redirect",
     "allow_private_redirect",
     "allow_unverified_resume",
+    "ca_file",
     "connect_timeout",
     "max_connections_per_download",
     "max_retries",
@@ -62,6 +63,9 @@ class DownloaderSettings(Configurable):
     allow_unverified_resume = Bool(
         default_value=False, help="Go on where nothing proves that the file is the same; the result says so."
     ).tag(config=True)
+    ca_file = CUnicode("", help="A PEM file of authorities to trust beside the system's; empty for none.").tag(
+        config=True
+    )
     trust_env = Bool(default_value=True, help="Take proxies from the environment.").tag(config=True)
     use_netrc = Bool(default_value=False, help="Take credentials from the netrc file.").tag(config=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,19 +14,23 @@ from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
 from bgdl_jupyter.model.headers import check_header
+from bgdl_jupyter.model.trust import trusting
 from bgdl_jupyter.secret import Credential, Secret, is_secret_header
 from bgdl_jupyter.status import BackgroundTransferCostPolicy, BackgroundTransferPriority, CreationCollisionOption
 from bgdl_jupyter.storage.digests import parse_checksum
 from bgdl_jupyter.storage.filenames import check_destination, name_from_uri
-from bgdl_jupyter.uris import origin_of, split_uri
+from bgdl_jupyter.uris import is_loopback, origin_of, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from bgdl_jupyter.uris import Origin
 
 #: What `create_download`, `download`, `download_many` and `%bgdl` take by keyword.
 OPTION_NAMES: Final = frozenset(
     {
         "application",
+        "ca_file",
         "checksum",
         "collision",
         "cost_policy",
@@ -38,6 +43,7 @@ OPTION_NAMES: Final = frozenset(
         "request_body_file",
         "sensitive_query",
         "sha256",
+        "ssl_context",
     }
 )
 _BODILESS: Final = frozenset({"GET", "RETR"})
@@ -98,6 +104,7 @@ def draft_download(
         proxy=secrets.proxy,
         proxy_user_info=secrets.proxy_user_info,
         provider=secrets.provider,
+        ssl_context=_ssl_context(options.get("ssl_context") or secrets.ssl_context),
     )
     plain = {name: value for name, value in headers.items() if isinstance(value, str)}
     _add_headers(options.get("headers") or {}, plain, taken)
@@ -106,11 +113,14 @@ def draft_download(
     settings = {
         **defaults["options"],
         "fallback_name": name_from_uri(split.public),
-        **{name: options[name] for name in ("expect_type", "max_size") if options.get(name) is not None},
+        **{name: options[name] for name in ("ca_file", "expect_type", "max_size") if options.get(name) is not None},
     }
     if options.get("request_body_file") is not None:
         settings["request_body_file"] = _body_file(options["request_body_file"])
+    if settings.get("ca_file"):
+        settings["ca_file"] = _ca_file(settings["ca_file"])
     _check_settings(settings)
+    _refuse_clear_text(origin_of(split.public), taken, settings)
     values = {
         "requested_uri": split.public,
         "result_file": destination,
@@ -203,6 +213,31 @@ def _body_file(path: str | os.PathLike[str]) -> str:
     if not body.is_file() or not os.access(body, os.R_OK):
         raise InvalidRequest(f"The request's body {str(body)!r} is no file that can be read.")
     return str(body)
+
+
+def _ca_file(path: str | os.PathLike[str]) -> str:
+    file = str(_absolute(path))
+    trusting(file)
+    return file
+
+
+def _ssl_context(given: object) -> ssl.SSLContext | None:
+    if given is not None and not isinstance(given, ssl.SSLContext):
+        raise InvalidRequest(f"ssl_context is an ssl.SSLContext, not {type(given).__name__}.")
+    return given
+
+
+def _refuse_clear_text(origin: Origin, secrets: OperationSecrets, settings: Mapping[str, Any]) -> None:
+    """Refuse a name and a password that whoever listens on the way could read (RFC 7617 4)."""
+    if origin.scheme != "http" or is_loopback(origin.host) or settings.get("allow_insecure_auth"):
+        return
+    headers = [value for name, value in secrets.headers.items() if name.lower() == "authorization"]
+    is_basic = any(value.reveal().lower().startswith("basic ") for value in headers)
+    if is_basic or secrets.user_info is not None or secrets.server is not None:
+        raise InvalidRequest(
+            f"A name and a password would go to {origin} in clear text.",
+            hint="Use https, or allow it with allow_insecure_auth=True on the downloader.",
+        )
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:

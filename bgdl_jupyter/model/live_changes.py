@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -161,6 +162,20 @@ def change_provider(runner: Runner, operation: DownloadOperation, provider: Cred
         operation.secrets.provider = provider
         _secrets_changed(runner, operation, "provider", "server", "user_info")
         runner.options_changed(operation, "credential")
+
+    runner.place.call(change)
+
+
+def change_ssl_context(runner: Runner, operation: DownloadOperation, context: ssl.SSLContext | None) -> None:
+    """Trust whom this context trusts from the next connection on."""
+    if context is not None and not isinstance(context, ssl.SSLContext):
+        raise InvalidRequest(f"ssl_context is an ssl.SSLContext or None, not {type(context).__name__}.")
+
+    def change() -> None:
+        operation.check_not_held()
+        operation.secrets.ssl_context = context
+        _secrets_changed(runner, operation, "ssl_context")
+        runner.options_changed(operation, "ssl_context")
 
     runner.place.call(change)
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from bgdl_jupyter.errors import AttentionRequired, BackgroundTransferError
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.host import host
-from bgdl_jupyter.model.live_changes import change_header, change_provider, give_credential
+from bgdl_jupyter.model.live_changes import change_header, change_provider, change_ssl_context, give_credential
 from bgdl_jupyter.model.operation_state import OperationState
 from bgdl_jupyter.model.outcome import Outcome
 from bgdl_jupyter.model.reading import ResultFile, ResultStream
 from bgdl_jupyter.status import Step
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Generator
 
     from bgdl_jupyter.model.credentials import CredentialProvider, PasswordCredential
@@ -227,6 +228,15 @@ class DownloadOperation(OperationState):
     @credential_provider.setter
     def credential_provider(self, provider: CredentialProvider | None) -> None:
         change_provider(self._runner, self, provider)
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """Whom to trust over TLS; None for the system's authorities and ``ca_file``. It dies with the kernel."""
+        return self.secrets.ssl_context
+
+    @ssl_context.setter
+    def ssl_context(self, context: ssl.SSLContext | None) -> None:
+        change_ssl_context(self._runner, self, context)
 
     def _call_with_progress(self, progress: Callable[[BackgroundDownloadProgress], object] | None) -> None:
         if progress is not None:

@@ -80,6 +80,7 @@ class OperationState(OperationTraits):
         self.retried_from: BackgroundTransferStatus | None = None
         self.holder: str | None = None
         self.was_seen = False
+        self.was_restored = False
         self.overrides_policy = False
         self.is_unconstrained = False
         self._is_loading = False
@@ -134,7 +135,9 @@ class OperationState(OperationTraits):
         """The steps that may be taken now."""
         if self.holder is not None:
             return frozenset()
-        return allowed_steps(self.status, can_pause=self.can_pause)
+        steps = allowed_steps(self.status, can_pause=self.can_pause)
+        has_lost_its_body = Step.RETRY in steps and self._runner.bodies.has_lost(self)  # type: ignore[arg-type]  # as above
+        return steps - {Step.RETRY} if has_lost_its_body else steps
 
     @property
     def is_held(self) -> bool:

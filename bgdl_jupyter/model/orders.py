@@ -11,6 +11,7 @@ from bgdl_jupyter.engine.retry import RetryPolicy
 from bgdl_jupyter.errors import InvalidRequest, StateFileError, TransferFailed
 from bgdl_jupyter.events import DestinationChosen
 from bgdl_jupyter.model.access import credential_from_netrc, credential_from_provider, environment_of, proxy_of
+from bgdl_jupyter.model.trust import trusting
 from bgdl_jupyter.storage.filenames import destination_key, safe_name, unique_names
 from bgdl_jupyter.storage.records import RowConflict
 from bgdl_jupyter.transport.base import Request, Safety
@@ -18,6 +19,8 @@ from bgdl_jupyter.uris import SplitUri, origin_of
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
+    import ssl
+
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.resource import Resource, Validator
@@ -82,6 +85,7 @@ async def make_request(
     settings, secrets = operation.options, operation.secrets
     try:
         environment, credential = environment_of(operation), await _credential(runner, operation)
+        ssl_context = await _ssl_context(runner, operation)
     except InvalidRequest as error:  # of the environment or a file, found out only now
         raise TransferFailed(str(error)) from None
     headers: list[tuple[str, str | Secret]] = [*operation.plain_headers.items(), *secrets.headers.items()]
@@ -100,7 +104,7 @@ async def make_request(
         safety=Safety(
             **{name: settings.get(name, False) for name in Safety.__dataclass_fields__},
         ),
-        ssl_context=runner.ssl_contexts.get(operation.guid),
+        ssl_context=ssl_context,
         connect_timeout=settings.get("connect_timeout", 30.0),
         response_timeout=settings.get("response_timeout", 60.0),
     )
@@ -120,6 +124,13 @@ async def _credential(runner: Runner, operation: DownloadOperation) -> Credentia
     return await runner.facilities.run(credential_from_netrc, origin_of(operation.requested_uri).host)
 
 
+async def _ssl_context(runner: Runner, operation: DownloadOperation) -> ssl.SSLContext | None:
+    ca_file = operation.options.get("ca_file")
+    if operation.secrets.ssl_context is not None or not ca_file:
+        return operation.secrets.ssl_context
+    return await runner.facilities.run(trusting, ca_file)
+
+
 async def recall_secrets(runner: Runner, operation: DownloadOperation) -> None:
     """
     Fetch what the operation keeps secret from the vault, where it is not in memory.
@@ -136,13 +147,17 @@ async def recall_secrets(runner: Runner, operation: DownloadOperation) -> None:
             operation.recall(found)
         missing = set(operation.secret_names) - set(operation.secrets.names)
     if missing:
-        raise AttentionNeeded(WebErrorStatus.UNAUTHORIZED, _what_to_do(sorted(missing)))
+        is_trust = missing == {"ssl_context"}
+        status = WebErrorStatus.CERTIFICATE_CONTAINS_ERRORS if is_trust else WebErrorStatus.UNAUTHORIZED
+        raise AttentionNeeded(status, _what_to_do(sorted(missing)))
 
 
 def _what_to_do(missing: list[str]) -> str:
     name = missing[0]
     if name == "provider":
         remedy = "setting credential_provider, or by provide_credential(…)"
+    elif name == "ssl_context":
+        remedy = "setting ssl_context (a ca_file outlives the kernel)"
     elif name.startswith("header "):
         remedy = f"set_request_header({name.removeprefix('header ')!r}, …)"
     elif name == "query":

@@ -112,6 +112,7 @@ def _take_columns(operation: DownloadOperation, row: OperationRow, *, is_dispute
     operation.epoch = row.epoch
     operation.identity = row.identity
     operation.was_seen = row.was_seen
+    operation.was_restored = True
     operation.restore_progress()
 
 

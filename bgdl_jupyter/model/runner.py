@@ -42,9 +42,7 @@ from bgdl_jupyter.model.transfers import Transfers
 from bgdl_jupyter.status import Step, TransferActivity, advance
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Iterable
-    from uuid import UUID
 
     from bgdl_jupyter.engine.loop import Place
     from bgdl_jupyter.model.group import BackgroundTransferGroup
@@ -76,7 +74,6 @@ class Runner:
         self.transfers = Transfers(self)
         self.admission = Admission(place.loop, self.registry, self.facilities.hosts, self.transfers.begin)
         self.limits = SharedLimits(self.admission, self.facilities)
-        self.ssl_contexts: dict[UUID, ssl.SSLContext] = {}
         self.held = HeldWatch(self)
         self.conditions = ConditionsWatch(self)
         self.facilities.is_reachable = self.conditions.is_reachable
@@ -139,6 +136,8 @@ class Runner:
             return
         if isinstance(event, Completed):
             self.change_status(operation, Step.COMPLETE, is_recorded=True)
+            if operation.secret_names:
+                self.vault.delete(str(operation.guid))  # nothing is asked for with them any more
         elif isinstance(event, StatusChanged):
             operation.look_again()
             group = self.group_of(operation)
@@ -184,6 +183,8 @@ class Runner:
         old = operation.status
         if step is Step.CANCEL and old.is_final:
             return
+        if step is Step.RETRY:
+            self.bodies.check_kept(operation)
         self.change_status(operation, step, reason=_REASONS.get(step, ""))
         operation.overrides_policy = step is Step.OVERRIDE
         if step is Step.RETRY:

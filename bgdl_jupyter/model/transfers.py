@@ -12,9 +12,11 @@ from bgdl_jupyter.engine.order import LeaseLost
 from bgdl_jupyter.engine.transfer import Transfer
 from bgdl_jupyter.errors import BackgroundTransferError, DiskFull, TransferFailed, error_from_record, error_to_record
 from bgdl_jupyter.events import ActivityChanged
+from bgdl_jupyter.model import display
 from bgdl_jupyter.model.existing import take_as_it_is
 from bgdl_jupyter.model.orders import AttentionNeeded, choose_destination, make_request, order_of
 from bgdl_jupyter.model.persistence import columns_of
+from bgdl_jupyter.model.refusals import REFUSALS, reason_for, siblings_of, was_right_before
 from bgdl_jupyter.secret import redact
 from bgdl_jupyter.status import Step, TransferActivity
 from bgdl_jupyter.storage.leftovers import discard_leftovers
@@ -213,6 +215,10 @@ class Transfers:
         if listed and error.web_error_status is not WebErrorStatus.UNKNOWN:
             self._pause_for(operation, error.web_error_status, str(error))
             return
+        if was_right_before(operation, error):
+            self._pause_for(operation, error.web_error_status, reason_for(error.message))
+            return
+        self._spare_siblings(operation, error.web_error_status)
         record = error_to_record(error)
         record["message"] = redact(record["message"], operation.secrets.values())
         clean = error_from_record(record)
@@ -221,9 +227,25 @@ class Transfers:
     def _pause_for(self, operation: DownloadOperation, status: WebErrorStatus, reason: str) -> None:
         if not operation.status.is_running:
             return
+        self._let_wait(operation, status, reason)
+        self._spare_siblings(operation, status)
+
+    def _let_wait(self, operation: DownloadOperation, status: WebErrorStatus, reason: str) -> None:
         shown = redact(reason, operation.secrets.values())
         operation.set_trait("current_web_error_status", status)
         self._runner.change_status(operation, Step.MEET_RECOVERABLE_ERROR, reason=shown)
+
+    def _spare_siblings(self, operation: DownloadOperation, status: WebErrorStatus) -> None:
+        """Have no others of the group ask with what was just refused: that is how accounts are locked."""
+        if status not in REFUSALS:
+            return
+        others = self._runner.registry.of_application(operation.application)
+        for each in siblings_of(operation, status, others):
+            self._let_wait(
+                each, status, reason_for(f"{display.title(operation)} was refused with the same credential.")
+            )
+            self._runner.admission.withdraw(each.guid)
+            self.cancel(each)
 
     def _wait_for_disk(self, operation: DownloadOperation, error: DiskFull) -> None:
         if not operation.status.is_running:

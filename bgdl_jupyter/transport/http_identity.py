@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from bgdl_jupyter.transport.authentication import parse_challenges
 from bgdl_jupyter.transport.http_lanes import LaneKey
 from bgdl_jupyter.transport.http_request import credential_of, secrets_of
-from bgdl_jupyter.uris import origin_of
+from bgdl_jupyter.uris import is_loopback, origin_of
 
 if TYPE_CHECKING:
     from multidict import MultiMapping
@@ -142,13 +141,3 @@ def _proxy(proxy: ProxyServer | None, hop: Hop) -> Party | None:
         has_body=hop.has_body and not is_tunnel,
         may_send_basic=True,
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its name."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

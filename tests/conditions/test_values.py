@@ -14,13 +14,13 @@ from bgdl_jupyter.conditions.values import (
     NetworkConditions,
     NetworkCost,
     PowerConditions,
-    is_loopback,
     may_reach,
     may_run,
     may_transfer,
 )
 from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.status import BackgroundTransferCostPolicy as CostPolicy
+from bgdl_jupyter.uris import is_loopback
 
 ALL = set(CostPolicy)
 

@@ -133,6 +133,9 @@ async def test_a_body_goes_when_its_operation_is_canceled(
     await operation.cancel()
     seen.until(lambda: not list(spool.iterdir()))
     assert server.requests() == []
+    assert Step.RETRY not in operation.allowed_steps
+    with pytest.raises(InvalidTransferState, match="was not kept"):
+        operation.retry()
 
 
 async def test_a_spooled_body_is_sent_after_a_restart(

@@ -237,6 +237,7 @@ def test_with_a_vault_the_secrets_are_there_again(
     assert request.header("X-Api-Key") == SENTINEL
     assert request.header("Cookie") == "added=later"
     assert request.header("X-Other") == "given after the restart"
+    assert current_runner().vault.fetch(str(operation.guid)).result(WAIT) is None, "kept longer than it is of use"
 
 
 def test_a_name_and_password_in_a_uri_stay_with_its_origin(

@@ -9,7 +9,7 @@ import pytest
 
 from bgdl_jupyter.errors import AttentionRequired, HttpStatusError, InvalidRequest
 from bgdl_jupyter.model.credentials import PasswordCredential
-from bgdl_jupyter.model.process import current_runner, shut_down
+from bgdl_jupyter.model.process import shut_down
 from bgdl_jupyter.status import BackgroundTransferStatus as Status
 from bgdl_jupyter.web_error_status import WebErrorStatus
 from tests.servers.auth_faults import Login, basic_auth, basic_value, digest_auth
@@ -249,7 +249,7 @@ def test_a_provider_that_is_none_is_refused(downloader: BackgroundDownloader, fa
 
 def trusting(operation: DownloadOperation, authority: Authority) -> DownloadOperation:
     """Let an operation know the certificates of this run, as a machine knows those of its authorities."""
-    current_runner().ssl_contexts[operation.guid] = authority.client()
+    operation.ssl_context = authority.client()
     return operation
 
 
