@@ -230,11 +230,14 @@ def _without_failure(batch: list[_Entry]) -> list[_Entry]:
 
 
 def _write_back(entry: _Entry) -> None:
-    finished = entry.finished
-    if finished.small_body is not None:
-        finished.holding.file = finished.holding.create_file()
-        finished.holding.file.write(finished.small_body, 0)
-        finished.holding.file.begin_to_sync()
+    holding, body = entry.finished.holding, entry.finished.small_body
+    if body is not None:
+        if holding.file is None:
+            holding.file = holding.create_file()
+        else:  # left by a commit that was announced and did not come to its end
+            holding.file.truncate(0)
+        holding.file.write(body, 0)
+        holding.file.begin_to_sync()
 
 
 def _make_durable(entry: _Entry) -> None:

@@ -115,9 +115,15 @@ class Holding:
         recorded = self._durable
         if recorded.committing is None or recorded.file is None:
             return None
-        part = partial_name(self._order.operation_id, recorded.file_epoch)
+        order = self._order
+        # A kernel that died while it took the file over leaves a name of an epoch in between.
+        private = [partial_name(order.operation_id, each) for each in range(recorded.file_epoch, recorded.epoch + 1)]
         folder = Path(recorded.committing).parent
-        return find_published(folder, recorded.file, size=recorded.finished.total, part=part)
+        path = find_published(folder, recorded.file, size=recorded.finished.total, private=private)
+        if path is not None:  # who gave the name may not have lived to drop the private one
+            for name in private:
+                discard_partial_file(order.directory / name, recorded.file)
+        return path
 
     def _reopen(self) -> PartialFile:
         recorded = self._durable

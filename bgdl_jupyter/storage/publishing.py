@@ -14,7 +14,7 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -73,7 +73,7 @@ class Publication:
         if status.st_nlink == 1:
             return None
         identity = (status.st_dev, status.st_ino)
-        already = find_published(self.destination.parent, identity, size=status.st_size, part=self.part)
+        already = find_published(self.destination.parent, identity, size=status.st_size, private=(self.part,))
         if already is not None:
             self._drop_part()
         return already
@@ -168,7 +168,7 @@ class Publication:
             raise StorageFailed(f"{str(self.destination)!r} is {kind}; it is not replaced.")
 
 
-def find_published(directory: Path, identity: tuple[int, int], *, size: int, part: str = "") -> Path | None:
+def find_published(directory: Path, identity: tuple[int, int], *, size: int, private: Collection[str] = ()) -> Path | None:
     """
     Return under which name in a folder a file was published; None where it was not.
 
@@ -183,12 +183,12 @@ def find_published(directory: Path, identity: tuple[int, int], *, size: int, par
         Device and inode of the partial file.
     size:
         The length it had.
-    part:
-        The private name, which does not count.
+    private:
+        Names that do not count: those of partial files.
     """
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
         for entry in entries:
-            if entry.name == part or entry.inode() != identity[1]:
+            if entry.name in private or entry.inode() != identity[1]:
                 continue
             status = entry.stat(follow_symlinks=False)
             if (status.st_dev, status.st_ino, status.st_size) == (*identity, size):
