@@ -19,6 +19,7 @@ from bgdl_jupyter.engine.delivery import Delivered, Delivery, check_acceptable
 from bgdl_jupyter.engine.holding import Holding
 from bgdl_jupyter.engine.retry import GiveUp, decide_retry
 from bgdl_jupyter.engine.sink import OverlapMismatch
+from bgdl_jupyter.engine.tail import look_behind
 from bgdl_jupyter.engine.telling import Telling
 from bgdl_jupyter.engine.verification import has_right_digest, integrity_of
 from bgdl_jupyter.engine.wanted import Wanted
@@ -251,6 +252,9 @@ class Transfer:
             self._small_body = ended.small_body
             self._telling.count(len(ended.small_body))
         if self._holding.length is None and not ended.was_cut:
+            if ended.framing is Framing.CLOSED:
+                can_ask = self._order.options.may_ask_for_parts
+                self._framing = await look_behind(self._holding, ended.position, self._open_part if can_ask else None)
             self._holding.learn_length(ended.position)
 
     async def _deliver(self, exchange: Exchange, position: int, gap: ByteRange) -> Delivered:

@@ -88,11 +88,34 @@ async def test_a_chunked_body_that_breaks_off_is_not_complete(fault_server: Star
 async def test_a_body_that_ends_with_its_connection_says_that_nothing_proves_it_whole(
     fault_server: StartFaultServer, fetch: NewFetch
 ):
-    spec = FileSpec(size=BIG, faults=(no_length(),))
+    spec = FileSpec(size=BIG, accept_ranges=None, faults=(no_length(),))
     one = fetch(fault_server({"/a": spec}).url("/a"))
     completed = await one.run()
     assert file_sha256(one.path) == spec.sha256
     assert completed.integrity is Integrity.NONE
+
+
+async def test_a_server_that_has_ranges_is_asked_whether_there_is_more(fault_server: StartFaultServer, fetch: NewFetch):
+    """R7: `416 */n` proves the end."""
+    spec = FileSpec(size=BIG, faults=(no_length(),))
+    server = fault_server({"/a": spec})
+    one = fetch(server.url("/a"))
+    completed = await one.run()
+    assert file_sha256(one.path) == spec.sha256
+    assert completed.integrity is Integrity.LENGTH_AND_VALIDATOR
+    assert [each.header("Range") for each in server.requests("/a")] == [None, f"bytes={BIG}-{BIG}"]
+
+
+async def test_an_end_that_was_none_is_found_out_and_the_rest_is_fetched(
+    fault_server: StartFaultServer, fetch: NewFetch
+):
+    """R7: a connection that breaks in order looks like the end of a body without a length."""
+    spec = FileSpec(size=BIG, faults=(no_length(), close_after(BIG // 2, on=1)))
+    server = fault_server({"/a": spec})
+    one = fetch(server.url("/a"))
+    await one.run()
+    assert file_sha256(one.path) == spec.sha256
+    assert server.bytes_sent_twice("/a") <= OVERLAP + 1
 
 
 async def test_redirects_lead_to_the_file(fault_server: StartFaultServer, fetch: NewFetch):
