@@ -5,7 +5,8 @@ What can go wrong, and what it is called.
 
     BackgroundTransferError
     ├── InvalidRequest (ValueError)     the call cannot be carried out as it stands; nothing was written
-    │   └── DestinationExists           the name is taken and the caller asked to fail then
+    │   ├── DestinationExists           the name is taken, and may be neither replaced nor avoided
+    │   └── InvalidManifest             lines of a manifest cannot be used
     ├── InvalidTransferState            this step is not allowed in this status
     ├── DuplicateDownload               the same resource is already being had
     ├── DestinationInUse                another operation will write this file
@@ -32,9 +33,12 @@ What can go wrong, and what it is called.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bgdl_jupyter.web_error_status import HRESULTS, WebErrorStatus, status_of_exception, status_of_number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class BackgroundTransferError(Exception):
@@ -117,6 +121,33 @@ class DestinationExists(InvalidRequest):
     """The destination exists, and the caller asked to fail in that case."""
 
     hint = "Choose another name or another CreationCollisionOption."
+
+
+class ManifestProblem(NamedTuple):
+    """A line of a manifest (a row, an item; from 1) and what is wrong with it."""
+
+    line: int
+    reason: str
+
+
+class InvalidManifest(InvalidRequest):
+    """
+    Lines of a manifest cannot be used; nothing was created.
+
+    Attributes
+    ----------
+    problems:
+        The first of them, up to a thousand.
+    count:
+        How many there are.
+    """
+
+    hint = "Mend these lines, or say skip_invalid=True to go on without them."
+
+    def __init__(self, message: str, *, problems: Sequence[ManifestProblem] = (), count: int = 0, **more: Any) -> None:
+        super().__init__(message, **more)
+        self.problems = tuple(problems)
+        self.count = count
 
 
 class InvalidTransferState(BackgroundTransferError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.draft import OPTION_NAMES
+from bgdl_jupyter.model.intake import MANIFEST_FORMATS
 from bgdl_jupyter.status import BackgroundTransferCostPolicy, BackgroundTransferPriority, CreationCollisionOption
 
 if TYPE_CHECKING:
@@ -125,6 +126,20 @@ def download_options(given: argparse.Namespace) -> dict[str, Any]:
         options["request_body_file"] = given.body
     options |= {name: True for name in ("sensitive_query", "unpack") if getattr(given, name, False)}
     return options
+
+
+def add_manifest_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how a manifest is named and read."""
+    add = parser.add_argument
+    add("--manifest", metavar="FILE", help="a CSV, JSON lines, Parquet, aria2, Metalink or pooch file with downloads")
+    add("--format", choices=MANIFEST_FORMATS, help="of the manifest, where it cannot be told from the file")
+    add("--base-uri", metavar="URI", help="where the files of a pooch registry are")
+    add("--skip-invalid", action="store_true", help="go on without the lines that cannot be used")
+
+
+def manifest_options(given: argparse.Namespace) -> dict[str, Any]:
+    """Return what was given by `add_manifest_arguments` as the keywords of `download_many`."""
+    return {"format": given.format, "base_uri": given.base_uri, "skip_invalid": given.skip_invalid}
 
 
 def add_selection_arguments(parser: argparse.ArgumentParser) -> None:

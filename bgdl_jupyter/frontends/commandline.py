@@ -21,10 +21,12 @@ from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest
 from bgdl_jupyter.frontends import doctor, terminal
 from bgdl_jupyter.frontends.arguments import (
     add_download_arguments,
+    add_manifest_arguments,
     add_selection_arguments,
     download_options,
     is_uri,
     limit,
+    manifest_options,
     select,
     shown,
 )
@@ -83,6 +85,10 @@ def _complain(error: Exception, code: Exit) -> int:
 
 
 def _get(given: argparse.Namespace) -> int:
+    if given.manifest is not None:
+        return _get_many(given)
+    if not given.words:
+        raise InvalidRequest("Nothing is to be fetched; write URI … [DESTINATION], or --manifest FILE [FOLDER].")
     *uris, last = given.words
     destination = None if is_uri(last) else last
     uris += [last] if destination is None else []
@@ -96,6 +102,19 @@ def _get(given: argparse.Namespace) -> int:
     options = download_options(given)
     operations = [downloader.download(uri, destination, **options) for uri in uris]
     return _go_on_with(operations, given)
+
+
+def _get_many(given: argparse.Namespace) -> int:
+    words: list[str] = given.words
+    folder = words[0] if words else None
+    if len(words) > 1 or (folder is not None and is_uri(folder)):
+        raise InvalidRequest("With --manifest only a folder is named beside it: --manifest FILE [FOLDER].")
+    downloader = _downloader(given)
+    options = {"group": Path(given.manifest).stem} | download_options(given) | manifest_options(given)
+    group = downloader.download_many(given.manifest, directory=folder, **options)
+    # What failed in an earlier run and is fetched anew now does not count.
+    newest = {each.identity: each for each in group.operations}
+    return _go_on_with(list(newest.values()), given)
 
 
 def _resume(given: argparse.Namespace) -> int:
@@ -260,7 +279,8 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     get = command("get", _get, "Download files, and wait for them.")
-    get.add_argument("words", nargs="+", metavar="URI … [DESTINATION]", help="what to fetch, and the file or folder")
+    get.add_argument("words", nargs="*", metavar="URI … [DESTINATION]", help="what to fetch, and the file or folder")
+    add_manifest_arguments(get)
     add_download_arguments(get)
     for name, run, summary in (
         ("resume", _resume, "Go on with downloads that no kernel runs, and wait for them."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.error import UsageError
@@ -11,7 +13,7 @@ from traitlets import TraitError
 
 from bgdl_jupyter.errors import BackgroundTransferError
 from bgdl_jupyter.frontends import completion
-from bgdl_jupyter.frontends.arguments import download_options, is_uri
+from bgdl_jupyter.frontends.arguments import download_options, is_uri, manifest_options
 from bgdl_jupyter.frontends.magic_verbs import carry_out
 from bgdl_jupyter.frontends.magics_arguments import (
     VERBS,
@@ -28,6 +30,7 @@ from bgdl_jupyter.model import display
 from bgdl_jupyter.model.downloader import default_downloader
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.host import kernel_is_running
+from bgdl_jupyter.model.intake import is_manifest
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -56,6 +59,8 @@ class BgdlMagics(Magics):
         words = split_line(line)
         if not words:
             return default_downloader()
+        if any(each.split("=")[0] == "--manifest" for each in words):
+            return self._download_many(line, None)
         if is_uri(words[0]):
             return self._download(download_parser().parse_args(words))
         verb, *rest = words
@@ -71,17 +76,26 @@ class BgdlMagics(Magics):
         options = download_options(given)
         return self._outcome(default_downloader().download(given.uri, given.destination, **options), given)
 
-    def _download_many(self, line: str, cell: str) -> object:
+    def _download_many(self, line: str, cell: str | None) -> object:
         given = cell_parser().parse_args(split_line(line))
         options = download_options(given)
         if "group" not in options:
             raise UsageError("A cell of downloads makes a group; name it: %%bgdl -g GROUP.")
-        lines = CellLines([self._expanded(each) for each in cell.splitlines()], given.destination)
-        try:
-            group = default_downloader().download_many(lines, **options)
-        except BackgroundTransferError as error:
-            raise UsageError(display.plain(_in_cell(error, lines.number))) from None
-        return self._outcome(group, given)
+        if given.manifest is not None and (cell or "").strip():
+            raise UsageError("--manifest names a file; leave the cell empty, or write its lines into the cell.")
+        manifest: object = given.manifest if cell is None or given.manifest else self._manifest_in(cell, given)
+        if not isinstance(manifest, CellLines):
+            options |= manifest_options(given) | {"directory": given.destination}
+        return self._outcome(default_downloader().download_many(manifest, **options), given)
+
+    def _manifest_in(self, cell: str, given: Namespace) -> object:
+        """Return what a cell holds: the path of a manifest, a manifest, or downloads one a line."""
+        words = cell.split()
+        if len(words) == 1 and not is_uri(words[0]) and Path(words[0]).expanduser().is_file():
+            return words[0]
+        if given.format is not None or is_manifest(cell):
+            return io.StringIO(cell)
+        return CellLines([self._expanded(each) for each in cell.splitlines()], given.destination)
 
     def _expanded(self, line: str) -> str:
         return str(self.shell.var_expand(line, depth=_DEPTH)) if self.shell is not None else line
@@ -93,13 +107,6 @@ class BgdlMagics(Magics):
         if getattr(given, "wait", False):
             _wait(result)
         return result
-
-
-def _in_cell(error: BackgroundTransferError, number: int) -> str:
-    """Return the error with the line of the cell, in the place of the number among the downloads."""
-    message = str(error)
-    head, colon, rest = message.partition(": ")
-    return f"Line {number}: {rest}" if colon and head.startswith("Line ") else message
 
 
 def _wait(result: Any) -> None:

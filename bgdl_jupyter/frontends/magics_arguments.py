@@ -14,7 +14,15 @@ from IPython.core.error import UsageError
 from IPython.core.magic_arguments import MagicArgumentParser
 from IPython.utils.process import arg_split  # type: ignore[attr-defined] # public, and not declared so
 
-from bgdl_jupyter.frontends.arguments import add_download_arguments, add_selection_arguments, is_uri, limit, shown
+from bgdl_jupyter.errors import ManifestProblem
+from bgdl_jupyter.frontends.arguments import (
+    add_download_arguments,
+    add_manifest_arguments,
+    add_selection_arguments,
+    is_uri,
+    limit,
+    shown,
+)
 
 if TYPE_CHECKING:
     from argparse import Action
@@ -167,9 +175,12 @@ def download_parser() -> MagicParser:
 
 @functools.cache
 def cell_parser() -> MagicParser:
-    """Return the parser of the first line of ``%%bgdl -g GROUP …``."""
+    """Return the parser of the first line of ``%%bgdl -g GROUP …``, and of ``%bgdl -g GROUP --manifest FILE …``."""
     parser = MagicParser("bgdl", "Download many files in the background as one group.")
-    parser.add_argument("destination", nargs="?", metavar="FOLDER", help="for the lines that name no destination")
+    parser.add_argument(
+        "destination", nargs="?", metavar="FOLDER", help="of the files; in a cell of URIs, of those without a name"
+    )
+    add_manifest_arguments(parser)
     add_download_arguments(parser)
     _declare_outcome(parser)
     return parser
@@ -190,37 +201,32 @@ def help_text() -> str:
         "Many at once, one a line, in a cell:\n\n"
         "  %%bgdl -g GROUP [FOLDER]\n"
         "  # a comment\n"
-        "  URI [-> DESTINATION] [sha256:HEX]\n"
+        "  URI [-> DESTINATION] [sha256:HEX]\n\n"
+        "The cell may also be a manifest (CSV, JSON lines, Metalink, …), or name one: %bgdl -g GROUP --manifest FILE.\n"
     )
     return f"{download_parser().format_help()}\n{cell}\nDownloads that there are:\n\n{verbs}\n"
 
 
 class CellLines:
-    """
-    The downloads that the lines of a cell name, as mappings for `download_many`.
-
-    Attributes
-    ----------
-    number:
-        The line, from 1, of the mapping that was given last.
-    """
+    """The downloads that the lines of a cell name, for `download_many`; what cannot be understood is a problem."""
 
     def __init__(self, lines: list[str], folder: str | None) -> None:
         self._lines = lines
         self._folder = folder
-        self.number = 0
 
-    def __iter__(self) -> Iterator[dict[str, str]]:
+    def __iter__(self) -> Iterator[dict[str, Any] | ManifestProblem]:
         for number, line in enumerate(self._lines, 1):
-            self.number = number
-            words = _without_comment(split_line(line)) if not line.lstrip().startswith("#") else []
-            if words:
-                yield self._download(words)
+            try:
+                words = _without_comment(split_line(line)) if not line.lstrip().startswith("#") else []
+                if words:
+                    yield {"line": number} | self._download(words)
+            except UsageError as error:
+                yield ManifestProblem(number, str(error).rstrip("."))
 
     def _download(self, words: list[str]) -> dict[str, str]:
         uri, *rest = words
         if not is_uri(uri):
-            raise UsageError(f"Line {self.number}: {shown(uri)} is no URI; write URI -> DESTINATION sha256:HEX.")
+            raise UsageError(f"{shown(uri)} is no URI; write URI -> DESTINATION sha256:HEX.")
         found = {"uri": uri} | ({"destination": f"{self._folder}/"} if self._folder else {})
         while rest:
             word = rest.pop(0)
@@ -229,9 +235,7 @@ class CellLines:
             elif _CHECKSUM.fullmatch(word):
                 found["checksum"] = word
             else:
-                raise UsageError(
-                    f"Line {self.number}: {shown(word)} is not understood; write URI -> DESTINATION sha256:HEX."
-                )
+                raise UsageError(f"{shown(word)} is not understood; write URI -> DESTINATION sha256:HEX.")
         return found
 
 

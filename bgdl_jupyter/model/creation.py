@@ -27,7 +27,7 @@ from bgdl_jupyter.storage.spool import digest_of_body
 from bgdl_jupyter.uris import identity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bgdl_jupyter.model.draft import Draft
     from bgdl_jupyter.model.runner import Runner
@@ -86,9 +86,11 @@ class Creation:
                 return twin
             raise
 
-    def create_many(self, drafts: Sequence[Draft]) -> list[DownloadOperation]:
+    def create_many(self, drafts: Iterable[Draft]) -> list[DownloadOperation]:
         """
         Create and start many operations; what is being fetched already, or is there, is left as it is.
+
+        The drafts are taken some thousands at a time.
 
         Raises
         ------
@@ -96,8 +98,9 @@ class Creation:
             Some could not be created, and this is the first of their errors; the others were started.
         """
         created: list[DownloadOperation] = []
-        for start in range(0, len(drafts), _TOGETHER):
-            created += self._create_together(drafts[start : start + _TOGETHER])
+        source = iter(drafts)
+        while together := list(itertools.islice(source, _TOGETHER)):
+            created += self._create_together(together)
         return created
 
     def _create_together(self, drafts: Sequence[Draft]) -> list[DownloadOperation]:

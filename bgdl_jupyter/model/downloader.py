@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from traitlets import Callable, Dict, Instance, Unicode, UseEnum, observe, validate
 
+from bgdl_jupyter.engine.facilities import known_schemes
+from bgdl_jupyter.manifests.source import source_of
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.batches import MakesBatches
@@ -22,6 +24,7 @@ from bgdl_jupyter.model.draft import check_group_name, credential_of, draft_down
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.host import host
+from bgdl_jupyter.model.intake import Intake
 from bgdl_jupyter.model.notifications import Notifying
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.model.restoring import group_of, restore
@@ -35,7 +38,7 @@ from bgdl_jupyter.uris import split_uri
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from bgdl_jupyter.model.completion import BackgroundTransferCompletionGroup
     from bgdl_jupyter.model.draft import Draft
@@ -155,32 +158,60 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         return operation
 
     def download_many(
-        self, manifest: Iterable[str | Mapping[str, Any]], *, group: str | BackgroundTransferGroup, **options: Any
+        self,
+        manifest: object,
+        *,
+        group: str | BackgroundTransferGroup,
+        directory: str | os.PathLike[str] | None = None,
+        base_uri: str | None = None,
+        format: str | None = None,  # noqa: A002 (what pandas and pyarrow call it, too)
+        skip_invalid: bool = False,
+        **options: Any,
     ) -> BackgroundTransferGroup:
         """
-        Create and start many operations as one group, and return it.
+        Create and start many operations as one group, and return it; meant to be run again.
 
         Parameters
         ----------
         manifest:
-            URIs, or mappings with ``uri`` and what else `create_download` takes (``destination`` for the file).
+            The path of a file, or an open file: CSV, JSON lines, Parquet, an aria2 input file or a list of URIs,
+            Metalink 4, a pooch registry. A pandas data frame. Or an iterable of URIs, or of mappings with ``uri`` and
+            what else `create_download` takes (``destination`` for the file).
         group:
-            The group, or its name.
+            The group, or its name; a line may name another.
+        directory:
+            The folder of the files; None for the working folder. Destinations in files and data frames are relative
+            to it and stay inside; those of mappings in code may be any path unless this is given.
+        base_uri:
+            Where the files of a pooch registry are.
+        format:
+            ``aria2``, ``csv``, ``jsonl``, ``metalink``, ``parquet`` or ``pooch``; None to tell it from the file.
+        skip_invalid:
+            Leave out the lines that cannot be used, with a warning, instead of raising.
         options:
-            For all of them.
+            For all of them, as for `create_download`.
 
         Raises
         ------
-        InvalidRequest
-            A line cannot be used; the message says which, and nothing was started.
+        InvalidManifest
+            Lines cannot be used, or two of them ask for the same; the error lists them, and nothing was started.
         """
         self.restore()
         options.setdefault("collision", CreationCollisionOption.OPEN_IF_EXISTS)
         name = check_group_name(getattr(group, "name", group))
         options["group"] = name
-        drafts = [self._draft_of_line(number, line, options) for number, line in enumerate(manifest, 1)]
+        source = source_of(manifest, format=format, base_uri=base_uri, schemes=known_schemes())
+        is_fenced = source.is_foreign or directory is not None
+        intake = Intake(
+            source,
+            self._draft,
+            options=options,
+            directory=(directory or ".") if is_fenced else None,
+            skips_invalid=skip_invalid,
+        )
+        intake.check()
         with self._creation(is_alone=True) as creation:
-            creation.create_many(drafts)
+            creation.create_many(intake.drafts())
         return self.create_group(name)
 
     def create_group(self, name: str) -> BackgroundTransferGroup:
@@ -271,20 +302,6 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
             may_be_folder=may_be_folder,
         )
 
-    def _draft_of_line(self, number: int, line: str | Mapping[str, Any], options: Mapping[str, Any]) -> Draft:
-        from bgdl_jupyter.errors import InvalidRequest
-
-        try:
-            if isinstance(line, str):
-                return self._draft(line, None, options)
-            fields = dict(line)
-            uri, destination = fields.pop("uri"), fields.pop("destination", None)
-            return self._draft(uri, destination, {**options, **fields})
-        except KeyError:
-            raise InvalidRequest(f"Line {number} has no 'uri'.") from None
-        except InvalidRequest as error:
-            raise InvalidRequest(f"Line {number}: {error}") from None
-
     def _defaults(self) -> dict[str, Any]:
         group = self.transfer_group.name if self.transfer_group is not None else self.group
         return {
@@ -339,9 +356,7 @@ def download(uri: str, destination: str | os.PathLike[str] | None = None, **opti
     return default_downloader().download(uri, destination, **options)
 
 
-def download_many(
-    manifest: Iterable[str | Mapping[str, Any]], *, group: str | BackgroundTransferGroup, **options: Any
-) -> BackgroundTransferGroup:
+def download_many(manifest: object, *, group: str | BackgroundTransferGroup, **options: Any) -> BackgroundTransferGroup:
     """
     Download many files in the background as one group; returns when all are in the state file.
 

@@ -125,7 +125,7 @@ def test_what_cannot_be_asked_exits_with_2_in_one_line(arguments: list[str], cap
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [[], ["fetch"], ["get"], ["purge"], ["get", "http://x/y", "--bogus"]])
+@pytest.mark.parametrize("arguments", [[], ["fetch"], ["purge"], ["get", "http://x/y", "--bogus"]])
 def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
@@ -327,3 +327,30 @@ def test_the_command_is_found_by_jupyter():
 
     [point] = entry_points(group="console_scripts", name="jupyter-bgdl")
     assert point.load() is main
+
+
+# ---------------------------------------------------------------------------------------------------------- manifests
+
+
+def test_a_manifest_is_had_and_had_again_without_a_request(
+    server: FaultServer, work: Path, capsys: pytest.CaptureFixture[str]
+):
+    (work / "list.csv").write_text(f"uri,destination\n{server.url('/a.bin')},one.bin\n{server.url('/b.bin')},two.bin\n")
+    for _ in range(2):
+        assert main(["get", "--quiet", "--manifest", "list.csv", "data", "--json"]) == Exit.DONE
+        records = json.loads(capsys.readouterr().out)
+        assert sorted(each["name"] for each in records) == ["one.bin", "two.bin"]
+    assert {each["group"] for each in records} == {"list"}
+    assert sorted(each.name for each in (work / "data").iterdir()) == ["one.bin", "two.bin"]
+    assert len(server.requests()) == 2
+
+
+def test_a_manifest_with_a_wrong_line_is_wrong_usage(
+    server: FaultServer, work: Path, capsys: pytest.CaptureFixture[str]
+):
+    (work / "list.txt").write_text(f"{server.url('/a.bin')}\ngopher://x/y\n")
+    assert main(["get", "--manifest", "list.txt"]) == Exit.USAGE
+    assert "line 2: No transport for the scheme 'gopher'" in capsys.readouterr().err
+    assert main(["get", "--quiet", "--manifest", "list.txt", "--skip-invalid"]) == Exit.DONE
+    assert main(["get"]) == Exit.USAGE
+    assert main(["get", "--manifest", "list.txt", "http://x/a"]) == Exit.USAGE

@@ -136,15 +136,37 @@ def test_lines_without_a_destination_go_into_the_folder_of_the_first_line(cells:
 
 def test_a_wrong_line_of_a_cell_is_named_and_nothing_starts(cells: Cells, site: FaultServer):
     said = cells.refusal("%%bgdl -g two\n# a comment\n{site}/a.bin\nnonsense\n")
-    assert said == "UsageError: Line 3: 'nonsense' is no URI; write URI -> DESTINATION sha256:HEX."
+    assert "line 3: 'nonsense' is no URI; write URI -> DESTINATION sha256:HEX." in said
     assert cells.run("%bgdl list") == []
     assert site.requests() == []
 
 
 def test_a_line_that_the_model_refuses_is_named_by_its_place_in_the_cell(cells: Cells, site: FaultServer):
     said = cells.refusal("%%bgdl -g two\n# a comment\n\n{site}/a.bin\ngopher://x/y\n")
-    assert said.startswith("UsageError: Line 4: ")
+    assert "cannot be used: line 4: No transport for the scheme 'gopher'" in said
     assert cells.run("%bgdl list") == []
+
+
+def test_a_cell_may_be_a_manifest_or_name_one(cells: Cells, site: FaultServer, work: Path):
+    group = cells.run(f"%%bgdl -g csv data --wait\nuri,destination\n{site.url('/a.bin')},x/one.bin\n")
+    assert [each.result_file for each in group.operations] == [work / "data" / "x" / "one.bin"]
+    (work / "list.jsonl").write_text(f'{{"uri": "{site.url("/b.bin")}", "destination": "two.bin"}}\n')
+    for cell in ("%bgdl -g path --manifest list.jsonl --wait", "%%bgdl -g path2 p2 --wait\nlist.jsonl\n"):
+        group = cells.run(cell)
+        assert [each.name for each in group.operations] == ["two.bin"]
+    assert (work / "p2" / "two.bin").exists()
+
+
+def test_a_manifest_with_wrong_lines_is_refused_in_a_line_or_used_without_them(
+    cells: Cells, site: FaultServer, work: Path
+):
+    rows = f"uri,destination\n{site.url('/a.bin')},a.bin\n{site.url('/b.bin')},../b.bin\n"
+    said = cells.refusal(f"%%bgdl -g csv\n{rows}")
+    assert "1 of 2 lines of the manifest cannot be used: line 3: the destination '../b.bin'" in said
+    assert len(said.splitlines()) == 1
+    group = cells.run(f"%%bgdl -g csv --skip-invalid --wait\n{rows}")
+    assert [each.name for each in group.operations] == ["a.bin"]
+    assert "leave the cell empty" in cells.refusal(f"%%bgdl -g csv --manifest x\n{rows}")
 
 
 def test_a_waiting_cell_says_how_many_failed(cells: Cells, site: FaultServer):

@@ -375,10 +375,10 @@ def test_a_hundred_files_of_a_real_server_arrive_through_one_call(
 
 def test_a_manifest_that_cannot_be_used_starts_nothing(downloader: BackgroundDownloader, server: FaultServer):
     lines: list[Any] = [server.url("/plain.bin"), {"uri": "gopher://example.org/"}]
-    with pytest.raises(ValueError, match="Line 2"):
+    with pytest.raises(ValueError, match="line 2: No transport for the scheme 'gopher'"):
         downloader.download_many(lines, group="all")
     assert downloader.create_group("all").operations == []
-    with pytest.raises(ValueError, match="Line 1 has no 'uri'"):
+    with pytest.raises(ValueError, match="line 1: it has no 'uri'"):
         downloader.download_many([{"url": "x"}], group="all")
 
 

@@ -1,0 +1,224 @@
+"""Manifests from the first look to the files: nothing starts before every line was looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+
+from bgdl_jupyter.errors import InvalidManifest, InvalidRequest
+from bgdl_jupyter.manifests.source import source_of
+from bgdl_jupyter.model import intake
+from bgdl_jupyter.status import BackgroundTransferPriority as Priority
+from tests.servers.content import file_sha256
+from tests.servers.files import FileSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bgdl_jupyter.model.downloader import BackgroundDownloader
+    from tests.servers.fault_server import FaultServer
+    from tests.servers.fixtures import StartFaultServer
+
+WAIT = 20.0
+FILES = {f"/{number}.bin": FileSpec(size=1000 + number, seed=number) for number in range(8)}
+
+
+@pytest.fixture
+def server(fault_server: StartFaultServer) -> FaultServer:
+    return fault_server(FILES)
+
+
+def refusal(downloader: BackgroundDownloader, manifest: object, **options: Any) -> list[tuple[int, str]]:
+    """Return the problems of a manifest that must be refused."""
+    if isinstance(manifest, str):
+        manifest = io.StringIO(manifest)
+    with pytest.raises(InvalidManifest) as raised:
+        downloader.download_many(manifest, group="all", **options)
+    assert downloader.create_group("all").operations == []
+    return [(each.line, each.reason) for each in raised.value.problems]
+
+
+def test_a_csv_file_is_had_with_its_checksums_groups_and_priorities(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path
+):
+    rows = [
+        f"{server.url(path)},sub/{path[1:]},{spec.sha256},{'other' if path == '/7.bin' else ''},low"
+        for path, spec in FILES.items()
+    ]
+    (work / "list.csv").write_text("\n".join(["uri,destination,sha256,group,priority", *rows]))
+    group = downloader.download_many("list.csv", group="all", directory="data")
+    other = downloader.create_group("other")
+    for each in (group, other):
+        each.wait(WAIT)
+        each.raise_for_errors()
+    assert [len(each.operations) for each in (group, other)] == [7, 1]
+    for path, spec in FILES.items():
+        assert file_sha256(work / "data" / "sub" / path[1:]) == spec.sha256
+    assert {each.priority for each in group.operations} == {Priority.LOW}
+    assert {each.integrity.name for each in group.operations} == {"DIGEST"}
+
+
+def test_a_manifest_that_is_run_again_fetches_nothing_again(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path
+):
+    frame = pd.DataFrame(
+        {"url": [server.url(path) for path in FILES], "sha256": [each.sha256 for each in FILES.values()]}
+    )
+    downloader.download_many(frame, group="all").wait(WAIT)
+    asked = len(server.requests())
+    downloader.download_many(frame, group="all").wait(WAIT)
+    assert len(server.requests()) == asked == len(FILES)
+
+
+def test_a_pooch_registry_and_a_list_of_links_are_had(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path
+):
+    registry = "\n".join(f"{path[1:]} {spec.sha256}" for path, spec in FILES.items())
+    group = downloader.download_many(io.StringIO(registry), group="pooch", base_uri=server.url(""), directory="pooch")
+    group.wait(WAIT).raise_for_errors()
+    md5 = hashlib.md5(FILES["/0.bin"].read(), usedforsecurity=False).hexdigest()
+    links = f"{server.url('/0.bin')}\n  out=zero.bin\n  checksum=md5={md5}\n"
+    downloader.download_many(io.BytesIO(links.encode()), group="links").wait(WAIT).raise_for_errors()
+    assert len(list((work / "pooch").iterdir())) == len(FILES)
+    assert (work / "zero.bin").stat().st_size == 1000
+
+
+def test_every_bad_line_is_named_and_nothing_was_created(downloader: BackgroundDownloader, server: FaultServer):
+    text = (
+        "uri,destination,sha256,max_size\n"
+        "http://x/1,a,,\n"
+        "gopher://x/2,b,,\n"
+        "http://x/3,../c,,\n"
+        "http://x/4,/etc/d,,\n"
+        "http://x/5,e,abc,\n"
+        "http://x/6,f,,big\n"
+        "HTTP://X:80/1#again,g,,\n"
+        "http://x/8,./A,,\n"
+        "http://x/9,~/i,,\n"
+        "http://x/10,C:\\j,,\n"
+        "http://x/11,k\\..\\..\\k,,\n"
+        "http://user:s3cr3t@:port/12,l,,\n"
+    )
+    problems = dict(refusal(downloader, text))
+    assert sorted(problems) == list(range(3, 14))
+    assert problems[3].startswith("No transport for the scheme 'gopher'")
+    assert problems[4] == "the destination '../c' leads out of the folder with '..'"
+    for line in (5, 10, 11):
+        assert "is absolute" in problems[line]
+    assert problems[6] == "A sha256 checksum has 64 hexadecimal digits; this one has not"
+    assert problems[7] == "'max_size' is a number of bytes"
+    assert problems[8] == "line 2 has the same URI"
+    assert problems[9] == "line 2 has the same destination"
+    assert "s3cr3t" not in str(problems)
+    assert server.requests() == []
+
+
+def test_the_message_names_the_first_and_counts_all(downloader: BackgroundDownloader):
+    with pytest.raises(InvalidManifest, match=r"3,000 of 3,001 lines .*line 5: .*; and 2,995 more\. Mend") as raised:
+        downloader.download_many(["http://x/", *["nonsense"] * 3000], group="all")
+    assert raised.value.count == 3000
+    assert len(raised.value.problems) == 1000
+
+
+def test_lines_that_cannot_be_used_are_left_out_where_that_is_asked(
+    downloader: BackgroundDownloader, server: FaultServer, caplog: pytest.LogCaptureFixture
+):
+    lines = [server.url("/0.bin"), "nonsense", server.url("/0.bin"), {"uri": server.url("/1.bin"), "sha265": "x"}]
+    with caplog.at_level(logging.WARNING):
+        group = downloader.download_many(lines, group="all", skip_invalid=True)
+    assert [each.name for each in group.operations] == ["0.bin"]
+    assert "3 of 4 lines of the manifest cannot be used: line 2" in caplog.text
+    assert "the nearest is 'sha256'" in caplog.text
+
+
+def test_what_cannot_be_read_at_all_is_not_left_out(downloader: BackgroundDownloader):
+    broken = io.StringIO(
+        '<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="a"><url>http://x/a</url></file>'
+    )
+    with pytest.raises(InvalidManifest, match="the XML is broken"):
+        downloader.download_many(broken, group="all", skip_invalid=True)
+    assert downloader.create_group("all").operations == []
+
+
+def test_no_link_leads_a_destination_out_of_the_folder(downloader: BackgroundDownloader, work: Path, tmp_path: Path):
+    (work / "data").mkdir()
+    (work / "data" / "out").symlink_to(tmp_path)
+    (work / "data" / "in").symlink_to(work / "data")
+    text = "uri,destination\nhttp://x/1,out/a\nhttp://x/2,in/b\n"
+    assert refusal(downloader, text, directory="data") == [
+        (2, "the destination 'out/a' leads out of the folder by a link")
+    ]
+
+
+def test_code_may_name_any_path_unless_a_folder_is_given(
+    downloader: BackgroundDownloader, server: FaultServer, tmp_path: Path
+):
+    lines = [{"uri": server.url("/0.bin"), "destination": tmp_path / "far" / "a.bin"}]
+    downloader.download_many(lines, group="all").wait(WAIT)
+    assert (tmp_path / "far" / "a.bin").exists()
+    with pytest.raises(InvalidManifest, match="is absolute"):
+        downloader.download_many(lines, group="all", directory="data")
+
+
+def test_a_file_that_changes_between_the_two_readings_is_noticed(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(intake, "_KEPT", 2)
+    path = work / "list.txt"
+    path.write_text("\n".join(server.url(each) for each in FILES))
+    real = intake.Intake.check
+
+    def check(self: intake.Intake) -> None:
+        real(self)
+        path.write_text("gopher://x/\n")
+
+    monkeypatch.setattr(intake.Intake, "check", check)
+    with pytest.raises(InvalidManifest, match="which changed while it was taken in"):
+        downloader.download_many(path, group="all")
+
+
+def test_a_long_manifest_is_taken_in_from_its_second_reading(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(intake, "_KEPT", 2)
+    (work / "list.txt").write_text("\n".join([server.url("/0.bin"), "nonsense", *map(server.url, FILES)]))
+    group = downloader.download_many("list.txt", group="all", skip_invalid=True)
+    group.wait(WAIT).raise_for_errors()
+    assert sorted(each.name for each in group.operations) == sorted(path[1:] for path in FILES)
+
+
+def test_an_option_of_the_call_holds_for_every_line_and_the_line_comes_first(
+    downloader: BackgroundDownloader, server: FaultServer
+):
+    lines = [server.url("/0.bin"), {"uri": server.url("/1.bin"), "priority": "low", "headers": {"B": "2"}}]
+    group = downloader.download_many(lines, group="all", priority="high", headers={"A": "1"})
+    assert [each.priority for each in group.operations] == [Priority.HIGH, Priority.LOW]
+    assert [dict(each.request_headers) for each in group.operations] == [{"A": "1"}, {"A": "1", "B": "2"}]
+
+
+def test_wrong_ways_to_call_it_are_refused(downloader: BackgroundDownloader, work: Path):
+    with pytest.raises(InvalidRequest, match="There is no manifest"):
+        downloader.download_many("nowhere.csv", group="all")
+    with pytest.raises(InvalidRequest, match="A format is that of a file"):
+        downloader.download_many([], group="all", format="csv")
+
+
+def test_reading_a_long_manifest_needs_little_memory(work: Path):
+    """The memory does not grow with the number of lines."""
+    peaks = []
+    for count in (2_000, 20_000):
+        with (work / "list.csv").open("w") as file:
+            file.write("uri,destination,sha256\n")
+            file.writelines(f"http://x/{number}.bin,{number}.bin,{'a' * 64}\n" for number in range(count))
+        source = source_of(work / "list.csv", format=None, base_uri=None, schemes=frozenset({"http"}))
+        tracemalloc.start()
+        assert sum(1 for _ in source.read()) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
