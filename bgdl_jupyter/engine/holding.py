@@ -29,6 +29,7 @@ from bgdl_jupyter.storage.partial_file import (
     partial_name,
 )
 from bgdl_jupyter.storage.publishing import find_published
+from bgdl_jupyter.storage.writer import BUFFER_SIZE
 
 if TYPE_CHECKING:
     from bgdl_jupyter.engine.facilities import Facilities
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# The promise is max(8 MiB, 0.1 s of transfer), 5 s; recording begins early enough to keep it.
+# The promise is max(8 MiB, 0.1 s of transfer), 5 s. Recording begins at half of it, so that bytes still come while the
+# disk takes in those before.
 _ALLOWED_BYTES: Final = 8 * 1024 * 1024
 _ALLOWED_SECONDS_OF_TRANSFER: Final = 0.1
 _RECORD_AFTER: Final = 4.0
@@ -217,7 +219,7 @@ class Holding:
         self.resource = replace(self.resource, length=length)
 
     def took(self, count: int) -> None:
-        """Take note of bytes that are on their way into the file, or with a negative number that they arrived."""
+        """Take note of room that bytes on their way into the file may fill, or with a negative number of less of it."""
         self._on_their_way += count
 
     def wrote(self, start: int, stop: int) -> None:
@@ -235,8 +237,8 @@ class Holding:
         """Return what to wait for while too much is not durable; raises what went wrong with recording."""
         if self._failure is not None:
             raise self._failure
-        # What is on its way, and what the other connections are about to hand on, will be behind, too.
-        if self._behind() + self._on_their_way < self._allowance() // 2:
+        # What is on its way, and the buffers that connections are filling, will be behind, too.
+        if self._behind() + self._on_their_way + BUFFER_SIZE <= self._allowance():
             return None
         self._record_soon()
         if self._relief is None or self._relief.done():

@@ -65,8 +65,8 @@ class PartialFileSink:
     stop:
         Where the body is to end for us, None for wherever it ends; may be lowered while it arrives.
     took:
-        Called on the loop with the number of bytes that are handed to the writer, and with its negative when they
-        are in the file.
+        Called on the loop with the number of bytes that a buffer will bring when it is full, and with negative
+        numbers for what it did not bring, and for what is in the file.
     wrote:
         Called on the loop with the bounds of bytes that are in the file.
     pressure:
@@ -100,6 +100,7 @@ class PartialFileSink:
         self._pressure = pressure
         self._buffer: memoryview | None = None
         self._filled = 0
+        self._reserved = 0
         self._offset = position + skipped + len(expected)
         self._skip = skipped
         self.written_to = self._offset
@@ -126,6 +127,8 @@ class PartialFileSink:
             return memoryview(self._overlap)[self._overlapped :]
         if self._buffer is None:
             self._buffer, self._filled = self._writer.buffer(), 0
+            self._reserved = min(self.piece, len(self._buffer))
+            self._took(self._reserved)
         return self._buffer[self._filled : max(self.piece, self._filled + _SLACK)]
 
     def received(self, count: int) -> Awaitable[None] | None:
@@ -201,12 +204,12 @@ class PartialFileSink:
             return
         buffer, filled, offset = self._buffer, self._filled, self._offset
         self._buffer, self._filled = None, 0
+        self._took(filled - self._reserved)
         if not filled:
             self._writer.give_back(buffer)
             return
         self._offset += filled
         self._unwritten += 1
-        self._took(filled)
         bounds = offset, offset + filled
         self._writer.write(
             self._file,
