@@ -54,8 +54,8 @@ class Finished:
             return self.holding.small_to_commit(self.destination, self.size)
         return self.holding.ready_to_commit(self.destination)
 
-    def completed(self, path: Path) -> Completed:
-        """Return the fact that the file has this name."""
+    def completed(self, path: Path | str) -> Completed:
+        """Return the fact that the file has this name, or is at this URL."""
         return Completed(
             operation_id=self.order.operation_id,
             path=str(path),
@@ -111,7 +111,7 @@ class Committer:
         if not self._running:
             self._running = True
             self._facilities.place.spawn(self._work(), name="commit")
-        await _unhindered(entry.done)
+        await unhindered(entry.done)
 
     async def finish_published(self, finished: Finished) -> None:
         """Record a file that got its name just before its kernel died."""
@@ -180,7 +180,7 @@ def _without_failed(batch: list[_Entry]) -> list[_Entry]:
     return [entry for entry in batch if entry.failure is None]
 
 
-async def _unhindered(future: asyncio.Future[None]) -> None:
+async def unhindered(future: asyncio.Future[None]) -> None:
     """Wait to the end even when canceled meanwhile; then the outcome decides, and a completed file is no cancel."""
     canceled: asyncio.CancelledError | None = None
     while not future.done():

@@ -14,6 +14,7 @@ from bgdl_jupyter.engine.commit import Committer
 from bgdl_jupyter.engine.hosts import Hosts
 from bgdl_jupyter.engine.progress import TICK
 from bgdl_jupyter.engine.rate_limit import RateLimiter
+from bgdl_jupyter.engine.uploads import Uploads
 from bgdl_jupyter.storage.writer import Writer
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Facilities:
         self.hosts = Hosts()
         self.writer = Writer()
         self.committer = Committer(self)
+        self.uploads = Uploads(self)
         self._pool = ThreadPoolExecutor(_POOL_SIZE, thread_name_prefix="bgdl-disk")
         self._kinds: dict[str, Callable[[], Transport]] = {}
         self._transports: dict[Callable[[], Transport], Transport] = {}
@@ -146,4 +148,5 @@ class Facilities:
             await transport.aclose()
         self._transports.clear()
         self.writer.close()
+        self.uploads.close()
         self._pool.shutdown(wait=False, cancel_futures=True)

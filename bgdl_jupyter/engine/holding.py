@@ -115,7 +115,7 @@ class Holding:
 
     def _find_published(self) -> Path | None:
         recorded = self._durable
-        if recorded.committing is None or recorded.file is None:
+        if recorded.committing is None or recorded.file is None or self._order.publisher is not None:
             return None
         order = self._order
         # A kernel that died while it took the file over leaves a name of an epoch in between.
@@ -309,6 +309,16 @@ class Holding:
         if self.file is not None:
             self.file.close()
             self.file = None
+
+    async def discard_file(self) -> None:
+        """Delete the partial file: its bytes are where they were to go."""
+        if self.file is not None:
+            await self._facilities.run(self.file.discard)
+            self.file = None
+
+    async def announce(self, place: str) -> None:
+        """Record which place is about to get the file."""
+        await self._remember(replace(self._present(), finished=self.written, committing=place))
 
     def ready_to_commit(self, path: Path) -> Durable:
         """Return the record that announces the commit."""

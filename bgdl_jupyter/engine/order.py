@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
+    from bgdl_jupyter.engine.uploads import PublisherMaker
     from bgdl_jupyter.events import Completed
     from bgdl_jupyter.resource import Digest
     from bgdl_jupyter.transport.base import Request
@@ -50,7 +51,8 @@ class Order:
     """
     What one transfer is to achieve.
 
-    ``destination`` is None until the server has named the file; then ``directory`` holds it.
+    ``destination`` is None until the server has named the file; then ``directory`` holds it. Where there is a
+    ``publisher``, the file goes to a store and ``directory`` is where its bytes are until they are whole.
     """
 
     operation_id: UUID
@@ -59,6 +61,7 @@ class Order:
     fallback_name: str
     collision: CreationCollisionOption = CreationCollisionOption.GENERATE_UNIQUE_NAME
     digest: Digest | None = None
+    publisher: PublisherMaker | None = None
     options: Options = field(default_factory=Options)
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.engine.order import Durable, Order, Park, RequestMaker
     from bgdl_jupyter.engine.rate_limit import CombinedLimiter
+    from bgdl_jupyter.engine.uploads import PublisherMaker
     from bgdl_jupyter.resource import Resource, Validator
     from bgdl_jupyter.transport.base import Exchange, Request, Transport
 
@@ -333,14 +334,32 @@ class Transfer:
 
     async def _commit(self) -> None:
         self._tell(TransferActivity.COMMITTING)
-        if not self._facilities.committer.is_crowded:
+        way = self._facilities.committer if self._order.publisher is None else self._facilities.uploads
+        if not way.is_crowded:
             self._leave()
         assert self._destination is not None  # noqa: S101 (an answer was accepted)
         if self._small_body is None:
             await self._holding.open_file()  # an empty body never opened it
         self._tell_progress(0.0)
         self._facilities.unwatch(self)
-        await self._facilities.committer.commit(self._finished(self._destination))
+        finished = self._finished(self._destination)
+        if self._order.publisher is None:
+            await self._facilities.committer.commit(finished)
+        else:
+            await self._upload(finished, self._order.publisher)
+
+    async def _upload(self, finished: Finished, make: PublisherMaker) -> None:
+        failures = 0
+        while True:
+            try:
+                return await self._facilities.uploads.deliver(finished, make, self._tell_upload)
+            except TransferFailed as error:
+                if not error.is_transient:
+                    raise
+                failures += await self._back_off(error, failures)
+
+    def _tell_upload(self, words: str) -> None:
+        self._tell(TransferActivity.COMMITTING, reason=words)
 
     def _finished(self, path: Path) -> Finished:
         expected = self._holding.expected_digest

@@ -174,7 +174,7 @@ def _named(operations: Sequence[DownloadOperation], name: str) -> list[DownloadO
     """Return what a name fits: exactly, else as a group, else as a pattern, else as the beginning of a guid."""
     prefix = name.lower().replace("-", "")
     fits: tuple[Callable[[DownloadOperation], bool], ...] = (
-        lambda each: name in (each.name, str(each.result_file)),
+        lambda each: name in (each.name, each.destination),
         lambda each: bool(each.group) and each.group == name,
         lambda each: fnmatchcase(each.name, name),
         lambda each: len(prefix) >= _SHORTEST_PREFIX and each.guid.hex.startswith(prefix),

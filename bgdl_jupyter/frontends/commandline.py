@@ -147,7 +147,7 @@ def _go_on_with(operations: list[DownloadOperation], given: argparse.Namespace) 
     else:
         for each in operations:
             if each.status.is_success:
-                print(each.result_file)
+                print(each.destination)
     return _code(operations)
 
 
@@ -187,7 +187,7 @@ def _verify(given: argparse.Namespace) -> int:
     else:
         for each in found:
             mark = "ok" if each.is_whole else "!!"
-            print(f"{mark}  {display.plain(str(each.operation.result_file))}: {each.says}")
+            print(f"{mark}  {display.plain(str(each.operation.destination))}: {each.says}")
     return Exit.DONE if all(each.is_whole for each in found) else Exit.FAILED
 
 

@@ -140,7 +140,7 @@ def record(operation: DownloadOperation) -> dict[str, Any]:
         "application": operation.application,
         "group": operation.group,
         "uri": operation.requested_uri,
-        "file": str(operation.result_file) if operation.result_file is not None else None,
+        "file": operation.destination,
         "status": operation.status.name,
         "reason": operation.status_reason,
         "held_by": operation.holder,

@@ -20,6 +20,7 @@ from bgdl_jupyter.model.existing import completed_twin
 from bgdl_jupyter.model.operation import DownloadOperation
 from bgdl_jupyter.model.persistence import plain
 from bgdl_jupyter.model.restoring import restore
+from bgdl_jupyter.model.stores import free_location
 from bgdl_jupyter.status import BackgroundTransferStatus, CreationCollisionOption
 from bgdl_jupyter.storage.filenames import destination_key, unique_names
 from bgdl_jupyter.storage.records import OperationRow, RowConflict, loaded_text
@@ -62,7 +63,7 @@ class Creation:
         taken: frozenset[str] = frozenset()
         for _ in range(_MOST_TRIES):
             path = self._path(draft, taken)
-            row = self._row(draft, path)
+            row = self._row(draft, path, taken)
             try:
                 self._runner.state.insert([row])[0].result(_DURABLE_WITHIN)
             except RowConflict as conflict:
@@ -169,18 +170,24 @@ class Creation:
         digest = digest_of_body(Path(body)) if body else ""
         return identity(self._runner.state.identity_key, draft.uri, method=draft.values["method"], body_digest=digest)
 
-    def _row(self, draft: Draft, path: Path | None) -> OperationRow:
+    def _row(self, draft: Draft, path: Path | None, taken: frozenset[str] = frozenset()) -> OperationRow:
+        key = destination_key(path) if path is not None else None
+        values = {**draft.values, "result_file": path}
+        location = draft.location
+        if location is not None and not location.needs_name:
+            location = free_location(location, taken) if _may_rename(draft) else location
+            key, values["store_url"] = location.key, location.url
         return OperationRow(
             operation_id=draft.operation_id,
             application=self._owner(draft),
             group=draft.group,
             identity=self._identity(draft),
-            destination_key=destination_key(path) if path is not None else None,
+            destination_key=key,
             status=int(BackgroundTransferStatus.IDLE),
             position=self._runner.state.next_position(),
             created_at=time.time(),
             batch=self._batch,
-            record=plain({**draft.values, "result_file": path}),
+            record=plain(values),
         )
 
     def _introduce(self, pairs: Sequence[tuple[OperationRow, Draft]]) -> list[DownloadOperation]:
@@ -197,7 +204,11 @@ class Creation:
 
     def _make(self, row: OperationRow, draft: Draft) -> DownloadOperation:
         path = row.record["result_file"]
-        values = {**draft.values, "result_file": Path(path) if path is not None else None}
+        values = {
+            **draft.values,
+            "result_file": Path(path) if path is not None else None,
+            "store_url": row.record["store_url"],
+        }
         fixed = {"guid": row.operation_id, "application": row.application, "group": row.group}
         operation = DownloadOperation(self._runner, **values, **fixed, created_at=row.created_at)
         operation.secrets = replace(draft.secrets)
@@ -208,7 +219,8 @@ class Creation:
     def _refusal(self, conflict: RowConflict, draft: Draft, path: Path | None) -> DuplicateDownload | DestinationInUse:
         """Say what is in the way, as far as the caller may see it: of another group only that there is one."""
         if conflict.kind == "destination":
-            return DestinationInUse(f"Another download will write {str(path)!r}; choose another name.")
+            place = draft.values["store_url"] or str(path)
+            return DestinationInUse(f"Another download will write {place!r}; choose another name.")
         if conflict.group != draft.group:
             where = "another group" if conflict.group else "no group"
             return DuplicateDownload(f"The same is being fetched in {where}.")

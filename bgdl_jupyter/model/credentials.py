@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from bgdl_jupyter.errors import InvalidRequest
-from bgdl_jupyter.secret import MASK, Credential, Secret
+from bgdl_jupyter.secret import MASK, Credential, Secret, redact
 
 if TYPE_CHECKING:
     import ssl
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     ]
 
 #: The secrets of which an operation has one.
-_SINGLE: Final = ("query", "user_info", "server", "proxy", "proxy_user_info", "provider", "ssl_context")
+_SINGLE: Final = ("query", "user_info", "server", "proxy", "proxy_user_info", "provider", "ssl_context", "storage")
 
 
 class PasswordCredential:
@@ -81,6 +81,7 @@ class OperationSecrets:
     proxy_user_info: Secret | None = None
     provider: CredentialProvider | None = None
     ssl_context: ssl.SSLContext | None = None
+    storage: Secret | None = None
 
     @property
     def names(self) -> list[str]:
@@ -93,7 +94,11 @@ class OperationSecrets:
         """Return all of them, to be masked in texts of others."""
         credentials = [each.password for each in (self.server, self.proxy) if each is not None]
         simple = [each for each in (self.query, self.user_info, self.proxy_user_info) if each is not None]
-        return [*simple, *self.headers.values(), *credentials]
+        return [*simple, *self.headers.values(), *credentials, *_texts_in(self.storage)]
+
+    def redact(self, text: str) -> str:
+        """Return a text of others with every secret masked."""
+        return redact(text, self.values())
 
     def fill_up(self, stored: OperationSecrets, wanted: Collection[str]) -> None:
         """Take from what was stored the secrets of these names that are missing here."""
@@ -116,6 +121,7 @@ class OperationSecrets:
                     "headers": {name: value.reveal() for name, value in self.headers.items()},
                     "server": _pair(self.server),
                     "proxy": _pair(self.proxy),
+                    "storage": _revealed(self.storage),
                 }
             )
         )
@@ -131,7 +137,23 @@ class OperationSecrets:
             headers={str(name): Secret(str(value)) for name, value in record["headers"].items()},
             server=_credential(record["server"]),
             proxy=_credential(record["proxy"]),
+            storage=_secret(record.get("storage")),
         )
+
+
+def _texts_in(storage: Secret | None) -> list[Secret]:
+    """Return the texts in storage options, however deep; which of them are harmless, only the store knows."""
+    texts: list[Secret] = []
+
+    def look(value: object) -> None:
+        if isinstance(value, str):
+            texts.append(Secret(value))
+        elif isinstance(value, list | dict):
+            for each in value.values() if isinstance(value, dict) else value:
+                look(each)
+
+    look(json.loads(storage.reveal()) if storage is not None else None)
+    return texts
 
 
 def _revealed(secret: Secret | None) -> str | None:

@@ -28,6 +28,7 @@ from bgdl_jupyter.model.intake import Intake
 from bgdl_jupyter.model.notifications import Notifying
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.model.restoring import group_of, restore
+from bgdl_jupyter.model.stores import staging_folder
 from bgdl_jupyter.status import (
     BackgroundTransferCostPolicy,
     BackgroundTransferPriority,
@@ -117,11 +118,12 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         uri:
             What to fetch; http, https, ftp or ftps.
         result_file:
-            The file; None for one in the working directory that the server names.
+            The file; None for one in the working directory that the server names; or the URL of a place in a store
+            (``s3://bucket/key``, what fsspec knows; one that ends in a slash is a folder).
         options:
             ``collision``, ``request_body_file``, ``sha256``, ``checksum``, ``headers``, ``group``, ``priority``,
             ``cost_policy``, ``expect_type``, ``max_size``, ``method``, ``sensitive_query``, ``application``,
-            ``ca_file``, ``ssl_context``.
+            ``ca_file``, ``ssl_context``, ``storage_options``.
 
         Raises
         ------
@@ -311,8 +313,14 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
             "method": self.method,
             "proxy": self.proxy,
             "group": group,
+            "staging": self._staging(),
             "options": {name: getattr(self, name) for name in COPIED},
         }
+
+    def _staging(self) -> Path:
+        if self.staging_folder:
+            return Path(self.staging_folder).expanduser().absolute()
+        return staging_folder(self._runner.bodies.folder.parent)
 
     @observe(*SHARED)
     def _shared_changed(self, change: Any) -> None:

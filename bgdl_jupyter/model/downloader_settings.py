@@ -75,6 +75,9 @@ class DownloaderSettings(Configurable):
     state_file = CUnicode("", help="Where the state is kept; empty for the platform's folder. First use.").tag(
         config=True
     )
+    staging_folder = CUnicode(
+        "", help="Where files for stores wait until they are whole; empty for a folder beside the state file."
+    ).tag(config=True)
     application = Unicode(help="Whose downloads these are; the notebook's path, else the working directory.").tag(
         config=True
     )

@@ -14,6 +14,7 @@ from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
 from bgdl_jupyter.model.headers import check_header
+from bgdl_jupyter.model.stores import Location, is_store, local_path, locate
 from bgdl_jupyter.model.trust import trusting
 from bgdl_jupyter.secret import Credential, Secret, is_secret_header
 from bgdl_jupyter.status import BackgroundTransferCostPolicy, BackgroundTransferPriority, CreationCollisionOption
@@ -44,6 +45,7 @@ OPTION_NAMES: Final = frozenset(
         "sensitive_query",
         "sha256",
         "ssl_context",
+        "storage_options",
     }
 )
 _BODILESS: Final = frozenset({"GET", "RETR"})
@@ -58,6 +60,7 @@ class Draft:
     values: dict[str, Any]
     group: str
     application: str | None
+    location: Location | None = None
     secrets: OperationSecrets = field(default_factory=OperationSecrets)
     operation_id: UUID = field(default_factory=uuid4)
 
@@ -79,7 +82,7 @@ def draft_download(
     ----------
     uri, result_file:
         As `BackgroundDownloader.create_download`; ``result_file`` may be a folder that exists, or None for the
-        working folder, and then the server names the file.
+        working folder, and then the server names the file; or the URL of a place in a store.
     defaults, headers, secrets:
         The downloader's settings; ``headers`` and ``secrets`` are copied.
     options:
@@ -108,7 +111,12 @@ def draft_download(
     )
     plain = {name: value for name, value in headers.items() if isinstance(value, str)}
     _add_headers(options.get("headers") or {}, plain, taken)
-    destination, directory = _destination(result_file, split.public, may_be_folder=may_be_folder)
+    location = _location(result_file, options, may_be_folder=may_be_folder)
+    if location is None:
+        destination, directory = _destination(local_path(result_file), split.public, may_be_folder=may_be_folder)
+    else:
+        destination, directory = None, defaults["staging"]
+        taken.storage = location.storage
     method = _method(options, defaults, scheme=origin_of(split.public).scheme)
     settings = {
         **defaults["options"],
@@ -125,6 +133,7 @@ def draft_download(
         "requested_uri": split.public,
         "result_file": destination,
         "directory": directory,
+        "store_url": location.url if location is not None else "",
         "method": method,
         "collision": _enumeration(CreationCollisionOption, options, "collision", defaults),
         "priority": _enumeration(BackgroundTransferPriority, options, "priority", defaults),
@@ -141,6 +150,7 @@ def draft_download(
         values=values,
         group=check_group_name(defaults["group"] if group is None else getattr(group, "name", group)),
         application=options.get("application"),
+        location=location,
         secrets=taken,
     )
 
@@ -174,6 +184,18 @@ def put_header(
         secrets.headers[name] = Secret(value)
     else:
         plain[name] = value
+
+
+def _location(result_file: object, options: Mapping[str, Any], *, may_be_folder: bool) -> Location | None:
+    """Return the place in a store, None for a file of this machine."""
+    if isinstance(result_file, str) and is_store(result_file):
+        location = locate(result_file, options.get("storage_options"))
+        if location.needs_name and not may_be_folder:
+            raise InvalidRequest(f"{location.url!r} is a folder; name a file in it, or use download().")
+        return location
+    if options.get("storage_options") is not None:
+        raise InvalidRequest("storage_options is for a destination in a store, such as s3://BUCKET/KEY.")
+    return None
 
 
 def _destination(

@@ -1,5 +1,5 @@
 """
-What the model needs from above, through two slots.
+What the model needs from above, through slots.
 
 A notebook has a kernel with loops, and eyes to see widgets; a script has neither. The model does not ask which: it
 takes its place to run and its views from the `Host`. The slots are filled from `bgdl_jupyter.frontends` where an
@@ -15,7 +15,7 @@ import importlib
 import sys
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
 
 from bgdl_jupyter.engine.loop import LoopPlace, Place, ThreadPlace
 from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from traitlets.config import Config
 
     from bgdl_jupyter.conditions.base import ConditionsMonitor
+    from bgdl_jupyter.model.stores import StoreProvider
 
 __all__ = [
     "FLUSH_BUDGET",
@@ -101,6 +102,8 @@ class Host:
         The slots; None until they are filled.
     conditions_factory:
         What makes the monitor of this machine's conditions; None for the real one.
+    store_provider:
+        What knows stores; None until the first use.
     """
 
     def __init__(self) -> None:
@@ -109,6 +112,7 @@ class Host:
         self.consent_form: ConsentForm | None = None
         self.conditions_factory: Callable[[], ConditionsMonitor] | None = None
         self.configuration: Config | None = None
+        self.store_provider: StoreProvider | None = None
         self._callback_place: Place | None = None
         self._lock = threading.Lock()
 
@@ -117,6 +121,14 @@ class Host:
         if self.loop_provider is None and kernel_is_running():
             # By name: an import statement would point up. What is above is loaded in notebooks only.
             importlib.import_module("bgdl_jupyter.frontends").furnish(self)
+
+    @property
+    def stores(self) -> StoreProvider:
+        """What knows stores; loaded at the first use, which takes a while."""
+        if self.store_provider is None:
+            # By name, as above.
+            self.store_provider = cast("StoreProvider", importlib.import_module("bgdl_jupyter.integrations.fsspec"))
+        return self.store_provider
 
     def present_configuration(self) -> Config | None:
         """Return the configuration of the kernel, None where there is no kernel."""

@@ -6,17 +6,19 @@ import asyncio
 import logging
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.errors import DuplicateDownload, InvalidRequest, InvalidTransferState
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.draft import put_header
+from bgdl_jupyter.model.stores import packed
 from bgdl_jupyter.storage.spool import digest_of_body
 from bgdl_jupyter.uris import HIDDEN_QUERY, identity, origin_of, split_uri
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import Future
 
     from bgdl_jupyter.model.credentials import CredentialProvider, PasswordCredential
@@ -176,6 +178,21 @@ def change_ssl_context(runner: Runner, operation: DownloadOperation, context: ss
         operation.secrets.ssl_context = context
         _secrets_changed(runner, operation, "ssl_context")
         runner.options_changed(operation, "ssl_context")
+
+    runner.place.call(change)
+
+
+def change_storage_options(runner: Runner, operation: DownloadOperation, options: Mapping[str, Any] | None) -> None:
+    """Open the store of an operation's destination so from the next upload on."""
+    if not operation.store_url:
+        raise InvalidRequest(f"{display.title(operation)} goes to a file of this machine, not to a store.")
+    storage = packed(options)
+
+    def change() -> None:
+        operation.check_not_held()
+        operation.secrets.storage = storage
+        _secrets_changed(runner, operation, "storage")
+        runner.options_changed(operation, "storage_options")
 
     runner.place.call(change)
 

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 from bgdl_jupyter.errors import AttentionRequired, BackgroundTransferError
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.host import host
-from bgdl_jupyter.model.live_changes import change_header, change_provider, change_ssl_context, give_credential
+from bgdl_jupyter.model.live_changes import (
+    change_header,
+    change_provider,
+    change_ssl_context,
+    change_storage_options,
+    give_credential,
+)
 from bgdl_jupyter.model.operation_state import OperationState
 from bgdl_jupyter.model.outcome import Outcome
 from bgdl_jupyter.model.reading import ResultFile, ResultStream
@@ -16,7 +22,7 @@ from bgdl_jupyter.status import Step
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from bgdl_jupyter.model.credentials import CredentialProvider, PasswordCredential
     from bgdl_jupyter.model.values import BackgroundDownloadProgress
@@ -203,6 +209,22 @@ class DownloadOperation(OperationState):
     def remove_request_header(self, name: str) -> None:
         """Send the header no longer."""
         change_header(self._runner, self, name, None, secret=None)
+
+    def set_storage_options(self, options: Mapping[str, Any] | None) -> None:
+        """
+        Say how the store of the destination is opened, as a pause asks for; `resume` goes on with it.
+
+        Parameters
+        ----------
+        options:
+            What fsspec calls storage options, kept as a secret; None for its own configuration.
+
+        Raises
+        ------
+        InvalidRequest
+            The file is to stay on this machine, or the options cannot be kept.
+        """
+        change_storage_options(self._runner, self, options)
 
     def provide_credential(self, credential: PasswordCredential, *, for_proxy: bool | None = None) -> None:
         """

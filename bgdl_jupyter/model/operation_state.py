@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from traitlets import observe, validate
@@ -34,7 +33,7 @@ from bgdl_jupyter.model import display
 from bgdl_jupyter.model.credentials import OperationSecrets
 from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.live_changes import change_proxy, change_uri
-from bgdl_jupyter.model.operation_traits import OperationTraits
+from bgdl_jupyter.model.placed import Placed
 from bgdl_jupyter.model.reports import Reports
 from bgdl_jupyter.model.values import BackgroundDownloadProgress, BackgroundTransferFileRange, ResponseInformation
 from bgdl_jupyter.ranges import EMPTY, RangeSet
@@ -59,7 +58,7 @@ _Status = BackgroundTransferStatus
 _UNSET: Final = object()
 
 
-class OperationState(OperationTraits):
+class OperationState(Placed):
     """What a `DownloadOperation` knows of itself, and how it takes in what happens."""
 
     def __init__(self, runner: Runner, **values: Any) -> None:
@@ -85,11 +84,6 @@ class OperationState(OperationTraits):
         self.is_unconstrained = False
         self._is_loading = False
         self._place = runner.place
-
-    @property
-    def name(self) -> str:
-        """The file's name, or what stands for it until there is one."""
-        return self.result_file.name if self.result_file is not None else self.options.get("fallback_name", "download")
 
     @property
     def transfer_group(self) -> BackgroundTransferGroup | None:
@@ -288,7 +282,7 @@ class OperationState(OperationTraits):
             case ResourceProbed():
                 self._apply_resource(event.resource)
             case DestinationChosen():
-                self.set_trait("result_file", Path(event.path))
+                self.load(self.placed_at(event.path))
             case Restarted():
                 self.set_trait("has_restarted", value=True)
                 self._void_ranges()
@@ -328,7 +322,7 @@ class OperationState(OperationTraits):
         self._tell_progress(bytes_received=self.bytes_received, total=resource.length)
 
     def _apply_completion(self, event: Completed) -> None:
-        self._set("result_file", Path(event.path))
+        self.load(self.placed_at(event.path))
         self._set("integrity", event.integrity)
         self._set("digest", event.digest or "")
         self._set("size", event.size)

@@ -33,7 +33,12 @@ class OperationTraits(Owned):
     result_file = Instance(
         Path, allow_none=True, help="The absolute path of the file; None until the server has named it.", read_only=True
     ).tag(persist=True, load=Path)
-    directory = Instance(Path, help="The folder of the file.", read_only=True).tag(persist=True, load=Path)
+    store_url = Unicode(
+        help="The URL of the file in a store, without secrets; empty for a file of this machine.", read_only=True
+    ).tag(persist=True)
+    directory = Instance(
+        Path, help="The folder of the file, or the one where it waits until its store gets it.", read_only=True
+    ).tag(persist=True, load=Path)
     checksum = Unicode(help="The expected digest, algorithm:hex; empty for none.", read_only=True).tag(persist=True)
     requested_uri = Unicode(help="Where the bytes come from; a secret query reads back as ?….").tag(
         persist=True, wire=True

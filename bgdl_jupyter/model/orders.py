@@ -11,6 +11,8 @@ from bgdl_jupyter.engine.retry import RetryPolicy
 from bgdl_jupyter.errors import InvalidRequest, StateFileError, TransferFailed
 from bgdl_jupyter.events import DestinationChosen
 from bgdl_jupyter.model.access import credential_from_netrc, credential_from_provider, environment_of, proxy_of
+from bgdl_jupyter.model.host import host
+from bgdl_jupyter.model.stores import publisher_of
 from bgdl_jupyter.model.trust import trusting
 from bgdl_jupyter.storage.filenames import destination_key, safe_name, unique_names
 from bgdl_jupyter.storage.records import RowConflict
@@ -31,6 +33,10 @@ _IN_PARTS = frozenset({"GET", "RETR"})
 _MOST_NAMES = 10_000
 
 
+def _staged_name(operation: DownloadOperation) -> Path | None:
+    return operation.directory / operation.name if operation.destination is not None else None
+
+
 class AttentionNeeded(Exception):
     """Somebody has to do something before the transfer can go on; a reason in a sentence, and a status for it."""
 
@@ -46,10 +52,11 @@ def order_of(operation: DownloadOperation) -> Order:
     return Order(
         operation_id=operation.guid,
         directory=operation.directory,
-        destination=operation.result_file,
+        destination=operation.result_file if not operation.store_url else _staged_name(operation),
         fallback_name=settings.get("fallback_name", "download"),
         collision=operation.collision,
         digest=operation.expected_digest,
+        publisher=publisher_of(operation),
         options=Options(
             stall_timeout=settings.get("stall_timeout", 30.0),
             retry=RetryPolicy(max_retries=settings.get("max_retries", 8)),
@@ -160,6 +167,8 @@ def _what_to_do(missing: list[str]) -> str:
         remedy = "setting ssl_context (a ca_file outlives the kernel)"
     elif name.startswith("header "):
         remedy = f"set_request_header({name.removeprefix('header ')!r}, …)"
+    elif name == "storage":
+        remedy = "set_storage_options(…)"
     elif name == "query":
         remedy = "setting requested_uri to the full address"
     else:
@@ -179,22 +188,35 @@ async def choose_destination(runner: Runner, operation: DownloadOperation, resou
     """
     fallback = operation.options.get("fallback_name", "download")
     wanted = operation.directory / safe_name(resource.suggested_name or fallback, fallback=fallback)
+    if operation.store_url:
+        await _choose_in_store(runner, operation, wanted.name)
+        return wanted
     for count, path in enumerate(unique_names(wanted)):
         if count > _MOST_NAMES:
             break
-        if await _claim(runner, operation, path):
-            runner.publish(DestinationChosen(operation_id=operation.guid, path=str(path)))
-            runner.save(operation)
+        key = await runner.facilities.run(destination_key, path)
+        if await _claim(runner, operation, key, str(path)):
             return path
     raise StateFileError(f"No name like {wanted.name!r} is free in {str(operation.directory)!r}.")
 
 
-async def _claim(runner: Runner, operation: DownloadOperation, path: Path) -> bool:
-    key = await runner.facilities.run(destination_key, path)
+async def _choose_in_store(runner: Runner, operation: DownloadOperation, name: str) -> None:
+    stores, storage = host().stores, operation.secrets.storage
+    folder = await runner.facilities.run(stores.locate, operation.store_url, storage)
+    for each in folder.named(name).candidates():
+        if await _claim(runner, operation, each.key, each.url):
+            return
+    raise StateFileError(f"No name like {name!r} is free in {operation.store_url!r}.")
+
+
+async def _claim(runner: Runner, operation: DownloadOperation, key: str, place: str) -> bool:
+    """Have the right to a destination, and be called so from now on; False where another operation has it."""
     try:
         await asyncio.wrap_future(runner.state.update(operation.guid, at_once=True, destination_key=key))
     except RowConflict:
         return False
+    runner.publish(DestinationChosen(operation_id=operation.guid, path=place))
+    runner.save(operation)
     return True
 
 

@@ -182,7 +182,7 @@ class StateJournal:
         if operation is None:
             return {"status": int(BackgroundTransferStatus.COMPLETED), "is_final": True}
         outcome = {
-            "result_file": event.path,
+            **plain(operation.placed_at(event.path)),
             "integrity": event.integrity.value,
             "digest": event.digest or "",
             "size": event.size,

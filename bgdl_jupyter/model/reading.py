@@ -181,7 +181,10 @@ class _Source:
                     self._descriptor, self._identity = Descriptor(descriptor), identity
                     return
                 os.close(descriptor)
-        raise StorageFailed(f"The file of {display.title(self._operation)} is gone, or another one has its name.")
+        operation = self._operation
+        if operation.store_url and operation.status.is_success:
+            raise StorageFailed(f"The file is at {operation.store_url!r} now.", hint="Open it there: fsspec.open(…).")
+        raise StorageFailed(f"The file of {display.title(operation)} is gone, or another one has its name.")
 
     def _close(self) -> None:
         descriptor, self._descriptor, self._identity = self._descriptor, None, None

@@ -14,7 +14,7 @@ from bgdl_jupyter.errors import BackgroundTransferError, DiskFull, TransferFaile
 from bgdl_jupyter.events import ActivityChanged
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.existing import take_as_it_is
-from bgdl_jupyter.model.orders import AttentionNeeded, choose_destination, make_request, order_of
+from bgdl_jupyter.model.orders import AttentionNeeded, choose_destination, make_request, order_of, recall_secrets
 from bgdl_jupyter.model.persistence import columns_of
 from bgdl_jupyter.model.refusals import REFUSALS, reason_for, siblings_of, was_right_before
 from bgdl_jupyter.secret import redact
@@ -124,8 +124,7 @@ class Transfers:
         try:
             if operation.retried_from is not None:
                 await self._claim(operation)
-            if not await take_as_it_is(self._runner, operation):
-                await self._run(operation)
+            await self._run(operation)
         except LeaseLost:
             self._lose(operation)
         except AttentionNeeded as need:
@@ -144,6 +143,10 @@ class Transfers:
             self._fail(operation, TransferFailed(f"An internal error ended it: {type(error).__name__}."))
 
     async def _run(self, operation: DownloadOperation) -> None:
+        if operation.store_url:
+            await recall_secrets(self._runner, operation)
+        if await take_as_it_is(self._runner, operation):
+            return
         transfer = self._under_way[operation.guid] = self._transfer_of(operation)
         try:
             await transfer.run()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bgdl_jupyter.model.stores import place_of
 from bgdl_jupyter.storage.digests import new_hash, parse_checksum
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ def verify(operation: DownloadOperation) -> Verification:
 
 
 def _compare(operation: DownloadOperation) -> tuple[bool, str]:
+    if operation.store_url:
+        return _compare_in_store(operation)
     path = operation.result_file
     if path is None or not path.is_file():
         return False, "the file is gone"
@@ -46,3 +49,13 @@ def _compare(operation: DownloadOperation) -> tuple[bool, str]:
     if running.digest().hex() != wanted.value:
         return False, f"its {wanted.algorithm} is another one than when it was fetched"
     return True, f"its {wanted.algorithm} is right"
+
+
+def _compare_in_store(operation: DownloadOperation) -> tuple[bool, str]:
+    place, known = place_of(operation), operation.digest or operation.checksum
+    digest = parse_checksum(known) if known else None
+    if place.find() is None:
+        return False, "the file is gone"
+    if place.find(size=operation.size, digest=digest) is None:
+        return False, "its size or its digest is another one than when it was fetched"
+    return True, f"its {digest.algorithm} is right" if digest else "it has the right size; no digest is known"

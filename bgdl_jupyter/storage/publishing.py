@@ -168,7 +168,9 @@ class Publication:
             raise StorageFailed(f"{str(self.destination)!r} is {kind}; it is not replaced.")
 
 
-def find_published(directory: Path, identity: tuple[int, int], *, size: int, private: Collection[str] = ()) -> Path | None:
+def find_published(
+    directory: Path, identity: tuple[int, int], *, size: int, private: Collection[str] = ()
+) -> Path | None:
     """
     Return under which name in a folder a file was published; None where it was not.
 

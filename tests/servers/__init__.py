@@ -11,6 +11,7 @@ kernel in another process. All are context managers; the fixtures of `fixtures` 
 `scripted_ftp`     FTP whose replies are data, a spec for each session: `ScriptedFtp(FtpSpec(files=..., sends=500))`
 `proxies`          a recording HTTP proxy: `RecordingProxy(login=..., names={"files.test": ("127.0.0.1", port)})`
 `squid`            a real squid: `Squid(auth="digest", login=...)`
+`s3`               an object store: `S3Server()`, `make_bucket("data")`, `hold(lambda request: ...)`
 `tcp_proxy`        a bad cable before any server: `TcpProxy(("127.0.0.1", port), Link(reset_after=10**5))`, `pull()`
 `resolver`         names for aiohttp: `FakeResolver({"files.test": [NXDOMAIN, Records("127.0.0.1")]})`
 `addresses`        ports where nobody answers: `closed_port()`, `black_hole()`

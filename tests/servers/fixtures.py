@@ -14,6 +14,7 @@ from tests.servers.fault_server import FaultServer, Route
 from tests.servers.ftp import FtpServer
 from tests.servers.nginx import Nginx
 from tests.servers.proxies import RecordingProxy
+from tests.servers.s3 import S3Server
 from tests.servers.scripted_ftp import FtpSpec, ScriptedFtp
 from tests.servers.squid import Squid
 from tests.servers.tcp_proxy import Link, TcpProxy
@@ -65,6 +66,13 @@ def ftp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartFtpSer
             return stack.enter_context(FtpServer(Path(tmp_path_factory.mktemp("ftp")), **options))
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """Return the object store of this run; each test makes a bucket of its own."""
+    with S3Server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,0 +1,31 @@
+"""Where the file of an operation is to be: on this machine or in a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bgdl_jupyter.model.operation_traits import OperationTraits
+from bgdl_jupyter.model.stores import name_in
+
+
+class Placed(OperationTraits):
+    """What an operation says of the place of its file."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, or what stands for it until there is one."""
+        if self.store_url:
+            return name_in(self.store_url) or self.options.get("fallback_name", "download")
+        return self.result_file.name if self.result_file is not None else self.options.get("fallback_name", "download")
+
+    @property
+    def destination(self) -> str | None:
+        """Where the file is to be: a path of this machine or the URL in a store; None until the server has named it."""
+        if self.store_url:
+            return self.store_url if name_in(self.store_url) else None
+        return str(self.result_file) if self.result_file is not None else None
+
+    def placed_at(self, place: str) -> dict[str, Any]:
+        """Return the trait that says where the file is, and its value."""
+        return {"store_url": place} if self.store_url else {"result_file": Path(place)}
