@@ -3,23 +3,22 @@
  */
 
 import type { ISessionContext } from '@jupyterlab/apputils';
-import type { ICodeCellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import { Kernel, KernelMessage } from '@jupyterlab/services';
+import type { Kernel, KernelMessage, Session } from '@jupyterlab/services';
 
+import type { Translations } from './format';
+import { markStale, openedWidget, revive, shows } from './outputs';
 import type { RememberedNotebooks } from './remembered';
 import type { IDownloads } from './tokens';
-
-const WIDGET_VIEW = 'application/vnd.jupyter.widget-view+json';
-const WIDGET_TARGET = 'jupyter.widget';
-/** The package gives the widgets that it can make again ids with this beginning. */
-const OUR_MODELS = 'bgdl-';
 
 /** How long after the last of our widgets outputs are drawn anew: the models come a moment after them, in milliseconds. */
 const SETTLING = 250;
 
 /** How long a kernel that closed its comm may take to go away, in milliseconds. */
 const PARTING = 5000;
+
+/** The kernel is not there any more, and with it what heard the buttons. */
+const GONE: ReadonlySet<Kernel.Status> = new Set(['restarting', 'autorestarting', 'terminating', 'dead']);
 
 /** Silent: it leaves no trace in the notebook, its history or its counters. */
 export const LOAD = '%load_ext bgdl_jupyter';
@@ -52,7 +51,10 @@ export class NotebookRestorer {
     return this._panel.context.path;
   }
 
-  private _onKernelChanged(_: ISessionContext, change: { newValue: Kernel.IKernelConnection | null }): void {
+  private _onKernelChanged(_: ISessionContext, change: Session.ISessionConnection.IKernelChangedArgs): void {
+    if (change.oldValue !== null && change.oldValue.id !== change.newValue?.id) {
+      this._markStale();
+    }
     if (change.newValue !== null) {
       void this._meet(change.newValue);
     }
@@ -60,11 +62,18 @@ export class NotebookRestorer {
 
   private _onStatus(context: ISessionContext, status: Kernel.Status): void {
     const kernel = context.session?.kernel;
+    if (GONE.has(status)) {
+      this._markStale();
+    }
     if (status === 'restarting' || status === 'autorestarting') {
       this._mayLoad = true;
     } else if (this._mayLoad && kernel && (status === 'idle' || status === 'busy')) {
       void this._meet(kernel);
     }
+  }
+
+  private _markStale(): void {
+    markStale(this._panel, this._options.trans.__('The kernel that downloaded this has ended.'));
   }
 
   private _onPathChanged(): void {
@@ -107,7 +116,7 @@ export class NotebookRestorer {
   /** Have an output drawn anew when the kernel makes its widget, which is made before its first output: it made it again. */
   private _onMessage(_: ISessionContext, message: KernelMessage.IMessage): void {
     const opened = openedWidget(message);
-    if (opened !== null && outputsOf(this._panel).some(each => each.modelId === opened)) {
+    if (opened !== null && shows(this._panel, opened)) {
       this._reborn.add(opened);
       clearTimeout(this._timer);
       this._timer = setTimeout(() => this._revive(), SETTLING);
@@ -131,6 +140,7 @@ export namespace NotebookRestorer {
     readonly downloads: IDownloads;
     readonly remembered: RememberedNotebooks;
     readonly isWanted: () => boolean;
+    readonly trans: Translations;
   }
 }
 
@@ -141,57 +151,4 @@ export async function load(kernel: Kernel.IKernelConnection): Promise<void> {
   } catch (error) {
     console.debug('bgdl-jupyter: the kernel went away while the extension was loaded.', error);
   }
-}
-
-/** Set outputs again, so that they are drawn with the models of the new kernel. */
-export function revive(panel: NotebookPanel, modelIds: ReadonlySet<string>): void {
-  const notebook = panel.content.model;
-  if (notebook === null) {
-    return;
-  }
-  const { dirty } = notebook;
-  outputsOf(panel)
-    .filter(each => modelIds.has(each.modelId))
-    .forEach(({ outputs, index }) => outputs.set(index, outputs.get(index).toJSON()));
-  // What is drawn anew is what was saved.
-  notebook.dirty = dirty;
-}
-
-interface IOurOutput {
-  readonly outputs: ICodeCellModel['outputs'];
-  readonly index: number;
-  readonly modelId: string;
-}
-
-/** Return the outputs that show our widgets. */
-function outputsOf(panel: NotebookPanel): IOurOutput[] {
-  const found: IOurOutput[] = [];
-  for (const cell of panel.content.model?.cells ?? []) {
-    // Only code cells have outputs.
-    const { outputs } = cell as Partial<ICodeCellModel>;
-    for (let index = 0; outputs && index < outputs.length; index += 1) {
-      const modelId = ourModel(outputs.get(index).toJSON());
-      if (modelId !== null) {
-        found.push({ outputs, index, modelId });
-      }
-    }
-  }
-  return found;
-}
-
-/** Return the id of the widget that an output shows, if it is one that the package made. */
-export function ourModel(output: unknown): string | null {
-  const view = (output as { data?: Readonly<Record<string, unknown>> }).data?.[WIDGET_VIEW];
-  return ours((view as { model_id?: unknown } | undefined)?.model_id);
-}
-
-function openedWidget(message: KernelMessage.IMessage): string | null {
-  if (!KernelMessage.isCommOpenMsg(message) || message.content.target_name !== WIDGET_TARGET) {
-    return null;
-  }
-  return ours(message.content.comm_id);
-}
-
-function ours(modelId: unknown): string | null {
-  return typeof modelId === 'string' && modelId.startsWith(OUR_MODELS) ? modelId : null;
 }

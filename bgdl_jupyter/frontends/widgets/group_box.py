@@ -104,7 +104,8 @@ class GroupBox:
     def _foot_children(self) -> tuple[Widget, ...]:
         progress = self._tally.progress
         is_indeterminate = self._tally.share is None and progress.running and progress.bytes_received
-        return (self._stripes if is_indeterminate else self._bar, self._verbs)
+        # As in a row: what changes comes last, and is shown first.
+        return (self._verbs, self._stripes if is_indeterminate else self._bar)
 
     def _arrange(self) -> int:
         """Give every row the operation that it is to show; returns how many messages that took."""

@@ -50,7 +50,7 @@ class Look:
             overflow="hidden",
         )
         self.foot = Layout(display="flex", flex_flow="row wrap", align_items="center", overflow="hidden", width="auto")
-        self.buttons = Layout(flex="0 0 auto", margin="0 0 0 auto", width="auto")
+        self.buttons = Layout(flex="0 0 auto", margin="0 0 0 auto", width="auto", order="1")
         self.button = Layout(width="auto", height="24px", padding="0 8px", margin="0 2px")
         self.rows = Layout(width="auto", margin="4px 0 0 0", overflow="hidden")
         self.row = Layout(

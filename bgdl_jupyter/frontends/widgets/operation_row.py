@@ -99,7 +99,8 @@ class OperationRow:
         bar = self._stripes if self._is_indeterminate else self._bar
         buttons = [self._button(first, self._look.row_first)] if first else []
         buttons += [self._button(Verb.CANCEL, self._look.row_second)] if Verb.CANCEL in allowed else []
-        return (self._text, bar, *buttons)
+        # A page draws anew what stands behind a change: the buttons come first, so that none is lost under a click.
+        return (self._text, *buttons, bar)
 
     def _button(self, verb: Verb, layout: Layout) -> Button:
         """Return the button of a verb: each has its own, so that a late click never means something else."""
