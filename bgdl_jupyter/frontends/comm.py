@@ -247,6 +247,9 @@ class LabComm:
                 self._subscribe()
             case "restore":
                 self._views.place.spawn(asyncio.to_thread(default_downloader().restore), name="restore")
+            case "allow_toasts" | "refuse_toasts":
+                # The settings are those of the user, so whichever page said it last is right.
+                self._views.runner.alerts.refuse_for_user(is_refused=command.name == "refuse_toasts")
             case "dismiss":
                 return self._dismiss(command.alert_id or "")
             case _ if command.operation_id is not None:
@@ -283,6 +286,6 @@ class LabComm:
 
 
 def _wants_toasts() -> bool:
-    """Whether the application lets the lab extension show toasts."""
-    setting = getattr(default_downloader(), "notification_setting", NotificationSetting.ENABLED)
-    return setting is NotificationSetting.ENABLED
+    """Whether the application lets the lab extension show toasts; what the user refuses, the extension knows itself."""
+    setting = default_downloader().notification_setting
+    return setting in {NotificationSetting.ENABLED, NotificationSetting.DISABLED_FOR_USER}

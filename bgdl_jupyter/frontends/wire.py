@@ -28,6 +28,8 @@ VERSION: Final = 1
 STEPS: Final = (Verb.PAUSE, Verb.RESUME, Verb.CANCEL, Verb.RETRY, Verb.CLEAR)
 
 _STEP_VERBS: Final = {verb.value: verb for verb in STEPS}
+#: What is said of the whole kernel, without a subject.
+_ALONE: Final = frozenset({"subscribe", "restore", "allow_toasts", "refuse_toasts"})
 _GUID: Final = re.compile(r"[0-9a-f]{32}")
 #: Texts that come in are ids and names of groups; nothing longer is one. It keeps a command far below 64 KiB.
 _LONGEST: Final = 1000
@@ -69,7 +71,7 @@ def group_view(name: str, group: BackgroundTransferGroup | None, tally: Tally) -
         "total": progress.total_bytes_to_receive,
         "rate": progress.rate,
         "eta": progress.eta,
-        "fraction": _share(progress.fraction),
+        "fraction": _share(tally.share),
         "allowed": _verbs(tally.allowed),
     }
 
@@ -125,7 +127,7 @@ def parse_command(data: object) -> Command | None:
         return None
     fields = dict(data)
     name = fields.pop("verb", None)
-    if name in {"subscribe", "restore"}:
+    if name in _ALONE:
         return None if fields else Command(name=name)
     subject = fields.popitem() if fields else ("", "")
     match subject:

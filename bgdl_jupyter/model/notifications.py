@@ -42,7 +42,7 @@ _REASONS: Final = {
     NotificationSetting.DISABLED_BY_MANIFEST: "toast_capable is False",
     NotificationSetting.DISABLED_BY_GROUP_POLICY: "the configuration of this system turns them off",
     NotificationSetting.DISABLED_FOR_APPLICATION: "%bgdl alerts off turned them off for this notebook",
-    NotificationSetting.DISABLED_FOR_USER: "the settings of JupyterLab or the browser refuse them",
+    NotificationSetting.DISABLED_FOR_USER: "the settings of JupyterLab or the browser let nothing pop up",
 }
 
 

@@ -37,6 +37,10 @@ export class LabNotifier implements Notifier {
     return document.getElementById(id) === null;
   }
 
+  get canTell(): boolean {
+    return canTell();
+  }
+
   tell(title: string, body: string, tag: string): void {
     if (!document.hidden || !canTell()) {
       return;
@@ -89,7 +93,7 @@ export namespace LabNotifier {
 }
 
 /** Whether the browser lets us tell something outside the page. */
-export function canTell(): boolean {
+function canTell(): boolean {
   return 'Notification' in window && Notification.permission === 'granted';
 }
 

@@ -63,10 +63,15 @@ export function StateIcon({ state, trans }: { state: State; trans: Translations 
   return <span className={`bgdl-State bgdl-mod-${state}`} role="img" aria-label={words[state]} title={words[state]} />;
 }
 
-/** A bar; without a fraction it says that it does not know. */
-export function Bar(props: { fraction: number | null; state: State; label: string }): JSX.Element {
-  const { fraction, state, label } = props;
-  const isUnknown = fraction === null && state === 'moving';
+/** A bar; what moves without a known size says that it does not know. Before the first byte nothing moves. */
+export function Bar(props: {
+  fraction: number | null;
+  received: number;
+  state: State;
+  label: string;
+}): JSX.Element {
+  const { fraction, received, state, label } = props;
+  const isUnknown = fraction === null && state === 'moving' && received > 0;
   const percent = (fraction ?? 0) * 100;
   return (
     <div
@@ -143,7 +148,7 @@ export function OperationRow(props: IRowProps & { operation: OperationView }): J
         <div className="bgdl-Row-name" title={operation.name} dir="auto">
           {operation.name}
         </div>
-        {hasBar ? <Bar fraction={operation.fraction} state={state} label={operation.name} /> : null}
+        {hasBar ? <Bar fraction={operation.fraction} received={operation.received} state={state} label={operation.name} /> : null}
         <div className={`bgdl-Row-line bgdl-mod-${state}`} title={operation.error ?? line}>
           {line}
         </div>
@@ -174,7 +179,7 @@ export function GroupRow(
             label={trans.__('Rate of %1, now %2', title, formatRate(group.rate))}
           />
         </div>
-        <Bar fraction={group.fraction} state={state} label={title} />
+        <Bar fraction={group.fraction} received={group.received} state={state} label={title} />
         <div className="bgdl-Row-line" title={line}>
           {line}
         </div>

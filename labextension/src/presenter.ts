@@ -28,6 +28,8 @@ export interface Notifier {
   dismiss(id: string): void;
   /** Whether somebody closed the popup. */
   isClosed(id: string): boolean;
+  /** Whether the browser lets us tell something outside the page. */
+  readonly canTell: boolean;
   /** Tell it outside the page. */
   tell(title: string, body: string, tag: string): void;
 }
@@ -59,6 +61,7 @@ export class Presenter implements IDisposable {
   constructor(private readonly _options: Presenter.IOptions) {
     _options.downloads.alerted.connect(this._onAlert, this);
     _options.downloads.withdrawn.connect(this._onWithdrawn, this);
+    _options.downloads.kernelReady.connect(this._onReady, this);
   }
 
   /** Whether something is on show that a refresh may have to change although nothing happens. */
@@ -74,6 +77,7 @@ export class Presenter implements IDisposable {
   refresh(): void {
     const { downloads, preferences, trans } = this._options;
     const now = this._now();
+    this._tellKernels();
     this._since = runningSince(downloads.kernels, this._since, now);
     const place = preferences().progress;
     const notices = place === 'off' ? [] : progressNotices(downloads.kernels, this._since, now, trans);
@@ -88,9 +92,32 @@ export class Presenter implements IDisposable {
     }
     this._disposed = true;
     this._options.downloads.alerted.disconnect(this._onAlert, this);
+    this._options.downloads.kernelReady.disconnect(this._onReady, this);
     this._options.downloads.withdrawn.disconnect(this._onWithdrawn, this);
     [...this._progress.keys()].forEach(each => this._withdraw(each));
     Signal.clearData(this);
+  }
+
+  /** Let the kernels know when something may pop up that might not before, or the other way round. */
+  private _tellKernels(): void {
+    if (this._popsUp !== this._mayPopUp()) {
+      this._popsUp = this._mayPopUp();
+      this._options.downloads.kernels.forEach(each => this._tellKernel(each));
+    }
+  }
+
+  private _onReady(_: Downloads, kernel: KernelDownloads): void {
+    this._tellKernel(kernel);
+  }
+
+  private _tellKernel(kernel: KernelDownloads): void {
+    kernel.send({ verb: this._popsUp ? 'allow_toasts' : 'refuse_toasts' });
+  }
+
+  /** Whether an alert may pop up: in the page, or at least outside of it. */
+  private _mayPopUp(): boolean {
+    const { alerts, browserNotifications } = this._options.preferences();
+    return alerts === 'toast' || (alerts === 'center' && browserNotifications && this._options.notifier.canTell);
   }
 
   private _showProgress(notice: INotice, place: Place): void {
@@ -188,6 +215,8 @@ export class Presenter implements IDisposable {
   private readonly _alerts = new Map<string, string>();
   private _since: RunningSince = new Map();
   private _burstId: string | null = null;
+  /** What the kernels know of whether something may pop up. */
+  private _popsUp = true;
   private _disposed = false;
 }
 

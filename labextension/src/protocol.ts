@@ -145,10 +145,14 @@ export interface Removed {
 
 export type KernelMessage = Snapshot | Changed | Removed;
 
-/** What the lab says; nothing else is understood. `dismiss` names an alert by its id. */
+/**
+ * What the lab says; nothing else is understood. `dismiss` names an alert by its id; `allow_toasts` and `refuse_toasts`
+ * tell whether the user's settings and the browser let anything pop up.
+ */
 export type Command =
   | { readonly verb: 'subscribe' }
   | { readonly verb: 'restore' }
+  | { readonly verb: 'allow_toasts' | 'refuse_toasts' }
   | { readonly verb: 'dismiss'; readonly operation_id: string }
   | { readonly verb: Step; readonly operation_id: string }
   | { readonly verb: Step; readonly group: string };

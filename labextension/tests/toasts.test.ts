@@ -17,6 +17,7 @@ class FakeNotifier implements Notifier {
   readonly closed = new Set<string>();
   readonly told: string[] = [];
   shows = 0;
+  canTell = false;
 
   show(notice: INotice, { popup }: { popup: boolean }): string {
     this.shows += 1;
@@ -50,11 +51,12 @@ class FakeNotifier implements Notifier {
   }
 }
 
-function presented(fields: Partial<Snapshot> = {}, preferences: Partial<IPreferences> = {}) {
+function presented(fields: Partial<Snapshot> = {}, choices: Partial<IPreferences> = {}) {
   let now = 0;
+  let preferences = choices;
   const stored = new Set<string>();
   const downloads = new Downloads();
-  const { store } = kernel(fields);
+  const { store, sent } = kernel(fields);
   downloads.add(store);
   const notifier = new FakeNotifier();
   const presenter = new Presenter({
@@ -69,8 +71,11 @@ function presented(fields: Partial<Snapshot> = {}, preferences: Partial<IPrefere
     now += milliseconds;
     presenter.refresh();
   };
+  const prefer = (others: Partial<IPreferences>): void => {
+    preferences = others;
+  };
   later(0);
-  return { store, notifier, presenter, later };
+  return { store, sent, notifier, presenter, later, prefer };
 }
 
 const running = group({ name: 'climate', counts: { total: 3, running: 3 }, rate: 1e6, allowed: ['pause'] });
@@ -214,6 +219,30 @@ describe('toasts of alerts', () => {
     store.apply(changed({ alerts: [alert({ while_away: true, title: 'Done' })] }));
     assert.equal(notifier.notices[0]?.text, 'While you were away: Done');
     assert.deepEqual(notifier.told, ['Done']);
+  });
+
+  it('are said to be refused to the kernels when nothing may pop up, and to be welcome again', () => {
+    const { sent, notifier, later, prefer } = presented();
+    const said = (choices: Partial<IPreferences>): string[] => {
+      sent.length = 0;
+      prefer(choices);
+      later(1000);
+      return sent.map(each => each.verb);
+    };
+    assert.deepEqual(said({ alerts: 'off' }), ['refuse_toasts']);
+    assert.deepEqual(said({ alerts: 'center' }), []);
+    notifier.canTell = true;
+    assert.deepEqual(said({ alerts: 'center' }), ['allow_toasts']);
+    assert.deepEqual(said({ alerts: 'center', browserNotifications: false }), ['refuse_toasts']);
+    assert.deepEqual(said({}), ['allow_toasts']);
+  });
+
+  it('are said to be refused to a kernel that comes later', () => {
+    const { store, sent } = presented({}, { alerts: 'off' });
+    sent.length = 0;
+    store.reset('kernel');
+    store.apply(snapshot());
+    assert.deepEqual(sent, [{ verb: 'refuse_toasts' }]);
   });
 
   it('fit what JupyterLab shows', () => {

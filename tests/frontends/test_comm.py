@@ -18,6 +18,7 @@ from bgdl_jupyter.frontends import wire
 from bgdl_jupyter.frontends.views import Views
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.process import current_runner
+from bgdl_jupyter.status import NotificationSetting
 from tests.kernels import RealKernel
 from tests.servers.faults import hold_after, status
 from tests.servers.files import FileSpec
@@ -330,6 +331,26 @@ def test_junk_is_counted_and_nothing_happens(views, line, group):
     assert views.comm.refused == len(WIRE["refused_by_kernel"]) + 1
     assert group.progress == before
     assert tell_now(views) == []
+
+
+def test_the_kernel_knows_when_nothing_may_pop_up(views, line, downloader):
+    line.say({"verb": "refuse_toasts"})
+    assert downloader.notification_setting is NotificationSetting.DISABLED_FOR_USER
+    line.say({"verb": "subscribe"})
+    assert tell_now(views)[0]["settings"] == {"toasts": True}  # where they go instead is the front end's affair
+    line.say({"verb": "allow_toasts"})
+    assert downloader.notification_setting is NotificationSetting.ENABLED
+
+
+def test_the_bar_of_a_group_counts_files_where_sizes_are_unknown(views, line, downloader, fault_server, seen: Seen):
+    """As the box in the notebook does: what is done of the files that are known of."""
+    server = fault_server({"/a.bin": FileSpec(size=10_000), "/gone.bin": FileSpec(faults=(status(404),))})
+    group = downloader.download_many([server.url("/a.bin"), server.url("/gone.bin")], group="mixed")
+    seen.until(lambda: group.progress.completed == group.progress.failed == 1)
+    line.say({"verb": "subscribe"})
+    (shown,) = tell_now(views)[0]["groups"]
+    assert group.progress.fraction is None
+    assert shown["fraction"] == views.ledger.group((present_application(), "mixed")).share == 0.5
 
 
 def test_a_flood_of_commands_is_refused(views, line, group):
