@@ -43,11 +43,17 @@ def chromium(lab: LabServer) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(chromium: Browser) -> Iterator[Browser]:
-    """Return a browser without a past; the kernels that the test started end with it."""
+    """
+    Return a browser without a past; the kernels that the test started end with it.
+
+    A test in whose pages our extension broke has failed, whatever it saw.
+    """
     yield chromium
+    problems = [each for page in chromium.pages for each in page.own_problems]
     chromium.forget()
     chromium.server.choose()
     end_kernels(chromium.server)
+    assert problems == []
 
 
 @pytest.fixture

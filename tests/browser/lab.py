@@ -219,6 +219,8 @@ class Browser:
     server: LabServer
     width: int = 1200
     height: int = 900
+    pages: list[NotebookPage] = field(default_factory=list, init=False)
+    """The notebooks that were opened since the browser was last new."""
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False, repr=False)
     _chromium: Any = field(init=False, repr=False)
     _context: Any = field(init=False, repr=False)
@@ -237,6 +239,7 @@ class Browser:
     def forget(self) -> None:
         """Close every page, and be as a browser that was never used."""
         self._context.close()
+        self.pages.clear()
         self._begin()
 
     def _begin(self) -> None:
@@ -261,6 +264,7 @@ class Browser:
     def open(self, url: str) -> NotebookPage:
         """Open a notebook that is there already."""
         notebook_page = NotebookPage(self._context.new_page(), url)
+        self.pages.append(notebook_page)
         notebook_page.load()
         return notebook_page
 
@@ -295,11 +299,19 @@ class NotebookPage:
     page: Page
     url: str
     problems: list[str] = field(default_factory=list)
-    """What the page wrote to its console as an error."""
+    """What the page wrote to its console as an error, and the errors that nobody caught, with where they came from."""
+
+    def __post_init__(self) -> None:
+        self.page.on("console", lambda each: self.problems.append(each.text) if each.type == "error" else None)
+        self.page.on("pageerror", lambda each: self.problems.append(each.stack or str(each)))
+
+    @property
+    def own_problems(self) -> list[str]:
+        """Those of the problems in which our extension has a part."""
+        return [each for each in self.problems if "bgdl" in each]
 
     def load(self) -> None:
         """Load the page, or load it again, and wait for the kernel."""
-        self.page.on("console", lambda each: self.problems.append(each.text) if each.type == "error" else None)
         self.page.goto(self.url)
         self.wait_until_idle()
 

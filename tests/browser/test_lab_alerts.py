@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.extension import BUSY, Extension, compute, is_computing
+from tests.servers.faults import hold_after
 from tests.servers.files import FileSpec
 
 if TYPE_CHECKING:
@@ -103,6 +104,48 @@ def test_alerts_go_only_to_the_notification_center_where_the_user_wants_it(
     seen.execute("apputils:display-notifications")
     center = notebook.page.locator(".jp-Notification-Center")
     expect(center).to_contain_text("Downloaded 0.bin")
+    assert seen.toasts.count() == 0
+
+
+def test_the_kernel_knows_that_the_user_wants_nothing_to_pop_up(
+    lab: LabServer, open_notebook: OpenNotebook, fault_server: StartFaultServer
+):
+    server = fault_server({"/0.bin": SMALL})
+    lab.choose(alerts="off")
+    setting = "bgdl_jupyter.default_downloader().notification_setting.name"
+    lines = f"downloader = bgdl_jupyter.BackgroundDownloader()\n{setting}"
+    notebook = open_notebook([many(server.url(), count=1, group="data"), lines, "bgdl_jupyter.default_downloader()"])
+    notebook.run_cell(0)
+    seen = Extension(notebook.page)
+    seen.show_panel()
+    expect(seen.row("0.bin")).to_be_visible()
+    notebook.run_cell(1)
+    expect(notebook.output(1)).to_contain_text("DISABLED_FOR_USER")
+    notebook.run_cell(2)
+    # What pops up nowhere is still to be read where the downloads are.
+    expect(notebook.output(2)).to_contain_text("Downloaded 0.bin")
+    assert seen.toasts.count() == 0
+
+
+def test_what_an_earlier_kernel_began_is_told_once_as_of_the_time_away(
+    open_notebook: OpenNotebook, fault_server: StartFaultServer
+):
+    server = fault_server({"/0.bin": FileSpec(size=200_000, faults=(hold_after(50_000, until="go"),))})
+    notebook = open_notebook([many(server.url(), count=1, group="data")])
+    notebook.run_cell(0)
+    server.wait_until(lambda: server.body_bytes_sent() >= 50_000)
+    seen = Extension(notebook.page)
+    notebook.restart_kernel()
+    server.wait_until(lambda: len(server.requests("/0.bin")) == 2)
+    server.events.set("go")
+    expect(seen.toast("While you were away: Downloaded 0.bin")).to_be_visible()
+    expect(seen.toasts).to_have_count(1)
+    notebook.restart_kernel()
+    notebook.load()
+    seen.show_panel()
+    # What the third kernel has is known, and with it that it has no news.
+    expect(seen.kernels.or_(seen.row("0.bin")).or_(seen.panel.get_by_text("No downloads")).first).to_be_visible()
+    expect(seen.panel.locator(".bgdl-Alert")).to_have_count(0)
     assert seen.toasts.count() == 0
 
 
