@@ -18,7 +18,6 @@ from bgdl_jupyter.frontends import wire
 from bgdl_jupyter.frontends.views import Views
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.process import current_runner
-from bgdl_jupyter.status import NotificationSetting
 from tests.kernels import RealKernel
 from tests.servers.faults import hold_after, status
 from tests.servers.files import FileSpec
@@ -335,11 +334,11 @@ def test_junk_is_counted_and_nothing_happens(views, line, group):
 
 def test_the_kernel_knows_when_nothing_may_pop_up(views, line, downloader):
     line.say({"verb": "refuse_toasts"})
-    assert downloader.notification_setting is NotificationSetting.DISABLED_FOR_USER
+    assert downloader.notification_setting.name == "DISABLED_FOR_USER"
     line.say({"verb": "subscribe"})
     assert tell_now(views)[0]["settings"] == {"toasts": True}  # where they go instead is the front end's affair
     line.say({"verb": "allow_toasts"})
-    assert downloader.notification_setting is NotificationSetting.ENABLED
+    assert downloader.notification_setting.name == "ENABLED"
 
 
 def test_the_bar_of_a_group_counts_files_where_sizes_are_unknown(views, line, downloader, fault_server, seen: Seen):
