@@ -271,8 +271,7 @@ class Ledger:
             kind=kind,
             received=operation.progress.bytes_received,
             total=operation.progress.total_bytes_to_receive,
-            # The last thing a transfer says before it is paused still has a rate.
-            rate=round(operation.rate) if kind == "running" else 0,
+            rate=round(operation.rate),
             share=None if fraction is None else round(fraction * _MILLIONTHS),
             allowed=allowed_verbs(operation),
             is_old=is_final and was_old,

@@ -275,7 +275,8 @@ class OperationState(Placed):
                 self._apply_activity(event)
             case Progressed():
                 self.finished_ranges = event.finished
-                self._set("rate", event.rate)
+                # The last that a transfer says comes after the pause that ended it.
+                self._set("rate", event.rate if self.activity > TransferActivity.QUEUED else 0.0)
                 self._tell_progress(bytes_received=event.bytes_received, total=event.total_bytes)
             case RangesArrived():
                 self._apply_ranges(event)

@@ -336,7 +336,8 @@ def test_the_kernel_knows_when_nothing_may_pop_up(views, line, downloader):
     line.say({"verb": "refuse_toasts"})
     assert downloader.notification_setting.name == "DISABLED_FOR_USER"
     line.say({"verb": "subscribe"})
-    assert tell_now(views)[0]["settings"] == {"toasts": True}  # where they go instead is the front end's affair
+    tell_now(views)
+    assert line.sent[0]["settings"] == {"toasts": True}  # where they go instead is the front end's affair
     line.say({"verb": "allow_toasts"})
     assert downloader.notification_setting.name == "ENABLED"
 
@@ -347,7 +348,8 @@ def test_the_bar_of_a_group_counts_files_where_sizes_are_unknown(views, line, do
     group = downloader.download_many([server.url("/a.bin"), server.url("/gone.bin")], group="mixed")
     seen.until(lambda: group.progress.completed == group.progress.failed == 1)
     line.say({"verb": "subscribe"})
-    (shown,) = tell_now(views)[0]["groups"]
+    tell_now(views)
+    (shown,) = line.sent[0]["groups"]
     assert group.progress.fraction is None
     assert shown["fraction"] == views.ledger.group((present_application(), "mixed")).share == 0.5
 

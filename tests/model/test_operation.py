@@ -20,7 +20,9 @@ from bgdl_jupyter.errors import (
     InvalidTransferState,
     TransferCanceled,
 )
+from bgdl_jupyter.events import Progressed
 from bgdl_jupyter.model.process import current_runner
+from bgdl_jupyter.ranges import EMPTY
 from bgdl_jupyter.resource import OVERLAP
 from bgdl_jupyter.status import BackgroundTransferPriority, Step, TransferActivity
 from bgdl_jupyter.status import BackgroundTransferStatus as Status
@@ -87,6 +89,15 @@ def bring_to(
         machine.change(power=SAVING)
     seen.until(lambda: operation.status is wanted)
     return operation
+
+
+def test_what_a_transfer_says_after_its_pause_brings_no_rate_back(downloader, server, seen, machine):
+    operation = bring_to(Status.PAUSED_BY_APPLICATION, downloader=downloader, server=server, seen=seen, machine=machine)
+    there = operation.bytes_received
+    late = Progressed(operation_id=operation.guid, bytes_received=there, total_bytes=SIZE, rate=1e6, finished=EMPTY)
+    runner = current_runner()
+    runner.place.call(runner.publish, late)
+    assert operation.rate == 0.0
 
 
 START, PAUSE, RESUME, OVERRIDE, CANCEL, RETRY = "start", "pause", "resume", "override", "cancel", "retry"
