@@ -148,9 +148,9 @@ def test_a_folder_that_cannot_be_written_to():
 
 def test_an_unknown_option_names_the_nearest(downloader: BackgroundDownloader):
     with pytest.raises(TypeError, match=r"'shar256'.*'sha256'"):
-        downloader.create_download(URI, "file.bin", shar256="0" * 64)
+        downloader.create_download(URI, "file.bin", shar256="0" * 64)  # type: ignore[call-arg]  # what is refused
     with pytest.raises(TypeError, match=r"'colision'.*'collision'"):
-        downloader.download(URI, "file.bin", colision="fail_if_exists")
+        downloader.download(URI, "file.bin", colision="fail_if_exists")  # type: ignore[call-arg]  # as above
     with pytest.raises(TypeError, match="max_paralel"):
         type(downloader)(max_paralel=3)
 

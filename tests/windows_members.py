@@ -214,6 +214,7 @@ def group(desk: Desk) -> None:
     operation = desk.downloader.create_download(desk.server.url("/file"), "a")
     assert operation.group == "g"
     [again] = desk.restart().get_current_downloads(group="g")
+    assert again.transfer_group is not None
     assert again.transfer_group.name == "g"
 
 
@@ -529,7 +530,7 @@ def error_status(desk: Desk) -> None:
     error = failed.value
     get_status = bgdl.BackgroundTransferError.get_status
     assert (error.web_error_status, error.http_status) == (bgdl.WebErrorStatus.NOT_FOUND, 404)
-    assert get_status(error) is get_status(404) is get_status(error.hresult) is bgdl.WebErrorStatus.NOT_FOUND
+    assert get_status(error) is get_status(404) is get_status(error.hresult or 0) is bgdl.WebErrorStatus.NOT_FOUND
     assert error.operation is not None
 
 
@@ -549,9 +550,10 @@ def notifications(desk: Desk) -> None:
     desk.seen.until(lambda: bool(desk.alerts()))
     [alert] = desk.alerts()
     assert (alert.tag, alert.is_quiet) == ("x", True)
-    assert desk.downloader.notification_setting is bgdl.NotificationSetting.ENABLED
+    before = desk.downloader.notification_setting
     desk.downloader.turn_alerts(on=False)
-    assert desk.downloader.notification_setting is bgdl.NotificationSetting.DISABLED_FOR_APPLICATION
+    after = desk.downloader.notification_setting
+    assert (before.name, after.name) == ("ENABLED", "DISABLED_FOR_APPLICATION")
     desk.downloader.create_download(desk.server.url("/file?2"), "b").wait(DEADLINE)
     current_runner().place.call(lambda: None)
     assert len(desk.alerts()) == 1

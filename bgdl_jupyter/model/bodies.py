@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, Unpack, runtime_checkable
 from uuid import UUID, uuid4
 
 from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest, InvalidTransferState
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.creation import Creation
     from bgdl_jupyter.model.draft import Draft
     from bgdl_jupyter.model.operation import DownloadOperation
+    from bgdl_jupyter.model.options import DownloadOptions
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.status import BackgroundTransferStatus
 
@@ -65,7 +66,11 @@ class SendsBodies:
         def _creation(self, *, is_alone: bool = False) -> AbstractContextManager[Creation]: ...
 
     async def create_download_from_stream(
-        self, uri: str, result_file: str | os.PathLike[str] | None, stream: BodyStream, **options: Any
+        self,
+        uri: str,
+        result_file: str | os.PathLike[str] | None,
+        stream: BodyStream,
+        **options: Unpack[DownloadOptions],
     ) -> DownloadOperation:
         """
         Create an operation that sends what a stream gives; it is IDLE, and durable with its body, when this returns.

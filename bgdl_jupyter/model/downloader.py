@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from traitlets import Callable, Dict, Instance, Unicode, UseEnum, observe, validate
+from traitlets import Callable, Dict, Instance, Unicode, observe, validate
 
 from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.manifests.source import source_of
@@ -29,6 +29,7 @@ from bgdl_jupyter.model.notifications import Notifying
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.model.restoring import group_of, restore
 from bgdl_jupyter.model.stores import staging_folder
+from bgdl_jupyter.model.typed_traits import UseEnum
 from bgdl_jupyter.status import (
     BackgroundTransferCostPolicy,
     BackgroundTransferPriority,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.draft import Draft
     from bgdl_jupyter.model.host import PlacePreference
     from bgdl_jupyter.model.operation import DownloadOperation
+    from bgdl_jupyter.model.options import CommonOptions, DownloadOptions, ManifestOptions
     from bgdl_jupyter.model.runner import Runner
 
 
@@ -108,7 +110,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
     # --------------------------------------------------------------------------------------------------- new operations
 
     def create_download(
-        self, uri: str, result_file: str | os.PathLike[str] | None = None, **options: Any
+        self, uri: str, result_file: str | os.PathLike[str] | None = None, **options: Unpack[DownloadOptions]
     ) -> DownloadOperation:
         """
         Create an operation; it is IDLE, and in the state file when this returns.
@@ -121,9 +123,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
             The file; None for one in the working directory that the server names; or the URL of a place in a store
             (``s3://bucket/key``, what fsspec knows; one that ends in a slash is a folder).
         options:
-            ``collision``, ``request_body_file``, ``sha256``, ``checksum``, ``headers``, ``group``, ``priority``,
-            ``cost_policy``, ``expect_type``, ``max_size``, ``method``, ``sensitive_query``, ``application``,
-            ``ca_file``, ``ssl_context``, ``storage_options``.
+            As `DownloadOptions` lists them.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
             return creation.create_one(draft)
 
     def download(
-        self, uri: str, destination: str | os.PathLike[str] | None = None, **options: Any
+        self, uri: str, destination: str | os.PathLike[str] | None = None, **options: Unpack[DownloadOptions]
     ) -> DownloadOperation:
         """
         Create and start an operation; meant to be run again.
@@ -168,7 +168,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         base_uri: str | None = None,
         format: str | None = None,  # noqa: A002 (what pandas and pyarrow call it, too)
         skip_invalid: bool = False,
-        **options: Any,
+        **options: Unpack[CommonOptions],
     ) -> BackgroundTransferGroup:
         """
         Create and start many operations as one group, and return it; meant to be run again.
@@ -199,15 +199,14 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
             Lines cannot be used, or two of them ask for the same; the error lists them, and nothing was started.
         """
         self.restore()
-        options.setdefault("collision", CreationCollisionOption.OPEN_IF_EXISTS)
         name = check_group_name(getattr(group, "name", group))
-        options["group"] = name
+        given = {"collision": CreationCollisionOption.OPEN_IF_EXISTS, **options, "group": name}
         source = source_of(manifest, format=format, base_uri=base_uri, schemes=known_schemes())
         is_fenced = source.is_foreign or directory is not None
         intake = Intake(
             source,
             self._draft,
-            options=options,
+            options=given,
             directory=(directory or ".") if is_fenced else None,
             skips_invalid=skip_invalid,
         )
@@ -355,7 +354,9 @@ def default_downloader() -> BackgroundDownloader:
     return BackgroundDownloader() if configuration is None else BackgroundDownloader(config=configuration)
 
 
-def download(uri: str, destination: str | os.PathLike[str] | None = None, **options: Any) -> DownloadOperation:
+def download(
+    uri: str, destination: str | os.PathLike[str] | None = None, **options: Unpack[DownloadOptions]
+) -> DownloadOperation:
     """
     Download in the background; returns at once, and may be run again.
 
@@ -364,7 +365,12 @@ def download(uri: str, destination: str | os.PathLike[str] | None = None, **opti
     return default_downloader().download(uri, destination, **options)
 
 
-def download_many(manifest: object, *, group: str | BackgroundTransferGroup, **options: Any) -> BackgroundTransferGroup:
+def download_many(
+    manifest: object,
+    *,
+    group: str | BackgroundTransferGroup,
+    **options: Unpack[ManifestOptions],
+) -> BackgroundTransferGroup:
     """
     Download many files in the background as one group; returns when all are in the state file.
 

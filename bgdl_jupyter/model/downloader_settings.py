@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from traitlets import Bool, CUnicode, Enum, Float, Int, TraitError, Unicode, validate
+from traitlets import Bool, CUnicode, Float, Int, TraitError, Unicode, validate
 from traitlets.config import Configurable
+
+from bgdl_jupyter.model.typed_traits import Enum
 
 #: Settings that the one engine of the process has; every downloader reads and sets the same.
 SHARED: Final = (

@@ -14,6 +14,7 @@ from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
 from bgdl_jupyter.model.headers import check_header
+from bgdl_jupyter.model.options import DownloadOptions
 from bgdl_jupyter.model.stores import Location, is_store, local_path, locate
 from bgdl_jupyter.model.trust import trusting
 from bgdl_jupyter.secret import Credential, Secret, is_secret_header
@@ -28,26 +29,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.uris import Origin
 
 #: What `create_download`, `download`, `download_many` and `%bgdl` take by keyword.
-OPTION_NAMES: Final = frozenset(
-    {
-        "application",
-        "ca_file",
-        "checksum",
-        "collision",
-        "cost_policy",
-        "expect_type",
-        "group",
-        "headers",
-        "max_size",
-        "method",
-        "priority",
-        "request_body_file",
-        "sensitive_query",
-        "sha256",
-        "ssl_context",
-        "storage_options",
-    }
-)
+OPTION_NAMES: Final = frozenset(DownloadOptions.__annotations__)
 _BODILESS: Final = frozenset({"GET", "RETR"})
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "RETR"})
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from traitlets import Int, TraitError, Unicode, UseEnum, observe, validate
+from traitlets import Int, TraitError, Unicode, observe, validate
 
 from bgdl_jupyter.engine.progress import seconds_left
 from bgdl_jupyter.engine.scheduler import GroupLimits
@@ -15,6 +15,7 @@ from bgdl_jupyter.model import display
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.outcome import Outcome
 from bgdl_jupyter.model.owned import Owned
+from bgdl_jupyter.model.typed_traits import UseEnum
 from bgdl_jupyter.status import BackgroundTransferBehavior, BackgroundTransferStatus, Step, TransferActivity
 
 if TYPE_CHECKING:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from traitlets import Bool, Dict, Enum, Float, Instance, Int, List, Unicode, UseEnum
+from traitlets import Bool, Dict, Float, Instance, Int, List, Unicode
 
 from bgdl_jupyter.model.owned import Owned
+from bgdl_jupyter.model.typed_traits import Enum, UseEnum
 from bgdl_jupyter.model.values import BackgroundDownloadProgress
 from bgdl_jupyter.status import (
     BackgroundTransferCostPolicy,
@@ -18,6 +20,9 @@ from bgdl_jupyter.status import (
     TransferActivity,
 )
 from bgdl_jupyter.web_error_status import WebErrorStatus
+
+if TYPE_CHECKING:
+    from traitlets import TraitType
 
 
 class OperationTraits(Owned):
@@ -47,7 +52,7 @@ class OperationTraits(Owned):
         persist=True, wire=True
     )
     cost_policy = UseEnum(BackgroundTransferCostPolicy, help="Which networks it may use.").tag(persist=True)
-    recoverable_web_error_statuses = List(
+    recoverable_web_error_statuses: List[WebErrorStatus] = List(
         UseEnum(WebErrorStatus), help="Errors that pause the operation instead of ending it."
     ).tag(persist=True)
     is_random_access_required = Bool(help="Fail up front where the server has no ranges.").tag(persist=True)
@@ -65,16 +70,16 @@ class OperationTraits(Owned):
     )
     progress = Instance(BackgroundDownloadProgress, args=(), help="How far it is.", read_only=True)
     rate = Float(0.0, help="Bytes per second.", read_only=True).tag(wire=True)
-    current_web_error_status = Enum(
+    current_web_error_status: TraitType[WebErrorStatus | None, WebErrorStatus | None] = Enum(
         [None, *WebErrorStatus], default_value=None, help="The listed error that it is paused for.", read_only=True
     ).tag(persist=True, load=lambda value: None if value is None else WebErrorStatus(value))
     has_restarted = Bool(help="Whether the transfer began again at byte 0.", read_only=True).tag(persist=True)
     has_response_changed = Bool(help="Whether the answer is another one than at first.", read_only=True).tag(
         persist=True
     )
-    integrity = Enum([None, *Integrity], default_value=None, help="What was checked.", read_only=True).tag(
-        persist=True, wire=True, load=lambda value: None if value is None else Integrity(value)
-    )
+    integrity: TraitType[Integrity | None, Integrity | None] = Enum(
+        [None, *Integrity], default_value=None, help="What was checked.", read_only=True
+    ).tag(persist=True, wire=True, load=lambda value: None if value is None else Integrity(value))
     digest = Unicode(help="The digest that was verified.", read_only=True).tag(persist=True)
     size = Int(None, allow_none=True, help="The size of the finished file.", read_only=True).tag(persist=True)
     failure = Dict(None, allow_none=True, help="What ended it.", read_only=True).tag(persist=True)

@@ -17,6 +17,7 @@ from bgdl_jupyter.frontends.commandline import Exit, main
 from bgdl_jupyter.model.downloader import BackgroundDownloader, default_downloader
 from bgdl_jupyter.model.process import shut_down
 from bgdl_jupyter.status import BackgroundTransferStatus
+from bgdl_jupyter.web_error_status import WebErrorStatus
 from tests.downloads import DEADLINE, Seen, partial_files
 from tests.kernels import ROOT
 from tests.servers.faults import hold_after, status
@@ -240,7 +241,7 @@ def test_retry_starts_what_failed_again(server: FaultServer, work: Path):
 def test_what_waits_for_a_person_exits_with_3(server: FaultServer):
     downloader = BackgroundDownloader(loop="thread")
     operation = downloader.create_download(server.url("/gone.bin"), "gone.bin")
-    operation.recoverable_web_error_statuses = [404]
+    operation.recoverable_web_error_statuses = [WebErrorStatus.NOT_FOUND]
     operation.start()
     Seen().until(lambda: operation.status is BackgroundTransferStatus.PAUSED_RECOVERABLE_WEB_ERROR_STATUS)
     shut_down()

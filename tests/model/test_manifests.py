@@ -15,6 +15,7 @@ from bgdl_jupyter.errors import InvalidManifest, InvalidRequest
 from bgdl_jupyter.manifests.source import source_of
 from bgdl_jupyter.model import intake
 from bgdl_jupyter.status import BackgroundTransferPriority as Priority
+from bgdl_jupyter.status import Integrity
 from tests.servers.content import file_sha256
 from tests.servers.files import FileSpec
 
@@ -61,7 +62,7 @@ def test_a_csv_file_is_had_with_its_checksums_groups_and_priorities(
     for path, spec in FILES.items():
         assert file_sha256(work / "data" / "sub" / path[1:]) == spec.sha256
     assert {each.priority for each in group.operations} == {Priority.LOW}
-    assert {each.integrity.name for each in group.operations} == {"DIGEST"}
+    assert {each.integrity for each in group.operations} == {Integrity.DIGEST}
 
 
 def test_a_manifest_that_is_run_again_fetches_nothing_again(

@@ -55,7 +55,7 @@ def test_a_toast_of_wrong_values_is_refused(values):
 
 def test_a_tile_of_wrong_values_is_refused():
     with pytest.raises(InvalidRequest, match="text"):
-        TileNotification(3)
+        TileNotification(3)  # type: ignore[arg-type]  # what is refused
 
 
 # Hypothesis takes its bounds without a time zone.
@@ -159,18 +159,19 @@ def test_a_downloader_that_may_show_no_toasts_says_so(new_downloader):
 
 def test_alerts_off_is_kept_for_the_next_kernel(downloader, restart):
     downloader.turn_alerts(on=False)
-    assert downloader.notification_setting is NotificationSetting.DISABLED_FOR_APPLICATION
     later = restart()
-    assert later.notification_setting is NotificationSetting.DISABLED_FOR_APPLICATION
+    settings = [downloader.notification_setting, later.notification_setting]
+    assert settings == [NotificationSetting.DISABLED_FOR_APPLICATION] * 2
     later.turn_alerts(on=True)
     assert later.notification_setting is NotificationSetting.ENABLED
 
 
 def test_a_front_end_tells_what_the_user_refuses(downloader):
-    current_runner().alerts.refuse_for_user(is_refused=True)
-    assert downloader.notification_setting is NotificationSetting.DISABLED_FOR_USER
-    current_runner().alerts.refuse_for_user(is_refused=False)
-    assert downloader.notification_setting is NotificationSetting.ENABLED
+    settings = []
+    for is_refused in (True, False):
+        current_runner().alerts.refuse_for_user(is_refused=is_refused)
+        settings.append(downloader.notification_setting)
+    assert settings == [NotificationSetting.DISABLED_FOR_USER, NotificationSetting.ENABLED]
 
 
 @pytest.fixture

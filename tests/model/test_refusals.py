@@ -133,9 +133,9 @@ def test_a_password_for_a_foreign_host_over_plain_http_is_refused_at_once(
 ):
     downloader = new_downloader(**({"server_credential": credential(OLD)} if way == "credential" else {}))
     uri = "http://ada:Xylophon-7@files.test/a" if way == "user information" else "http://files.test/a"
-    options = {"headers": {"Authorization": BASIC}} if way == "header" else {}
+    headers = {"Authorization": BASIC} if way == "header" else None
     with pytest.raises(InvalidRequest, match="clear text") as refused:
-        downloader.create_download(uri, "a", **options)
+        downloader.create_download(uri, "a", headers=headers)
     assert "allow_insecure_auth" in refused.value.hint
     assert "Xylophon" not in str(refused.value)
     assert downloader.get_current_downloads() == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -50,7 +50,7 @@ def test_the_authorities_of_a_file_are_trusted_also_after_a_restart(
     pem = authority.certificate_file(tmp_path)
     server = fault_server({"/a": FILE}, tls=authority.server())
     downloader = new_downloader(**({"ca_file": pem} if way == "setting" else {}))
-    downloader.create_download(server.url("/a"), "a", **({} if way == "setting" else {"ca_file": pem}))
+    downloader.create_download(server.url("/a"), "a", ca_file=None if way == "setting" else pem)
     (operation,) = restart().get_current_downloads()
     operation.wait(WAIT)
     assert file_sha256(work / "a") == FILE.sha256
@@ -106,6 +106,6 @@ def test_a_context_that_checks_nothing_does_not_outlive_the_kernel(
 
 
 @pytest.mark.parametrize("value", ["a.pem", True])
-def test_what_is_no_context_is_refused(downloader: BackgroundDownloader, value: object):
+def test_what_is_no_context_is_refused(downloader: BackgroundDownloader, value: Any):
     with pytest.raises(InvalidRequest, match="ssl_context"):
         downloader.create_download("https://files.test/a", "a", ssl_context=value)

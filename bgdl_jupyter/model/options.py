@@ -1,0 +1,97 @@
+"""What a download takes by keyword, with types: `create_download`, `download`, `download_many` and `%bgdl`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    import os
+    import ssl
+    from collections.abc import Mapping
+
+    from bgdl_jupyter.model.group import BackgroundTransferGroup
+    from bgdl_jupyter.status import BackgroundTransferCostPolicy, BackgroundTransferPriority, CreationCollisionOption
+
+
+class CommonOptions(TypedDict, total=False):
+    """
+    The options of one download or of many; what is left out is as the downloader says. None counts as left out.
+
+    Parameters
+    ----------
+    collision:
+        What to do when the destination exists: a `CreationCollisionOption`, its name or its number.
+    sha256, checksum:
+        The digest that the file must have: in hexadecimal, or as ``algorithm:hexadecimal``. One of the two.
+    headers:
+        Request headers, for the origin of the URI only; secrets are told by their names.
+    method:
+        GET, POST, PUT or PATCH; RETR is GET.
+    request_body_file:
+        The file that is sent; without ``method`` the request is a POST.
+    priority, cost_policy:
+        Its place in the queue, and which networks it may use: a member, its name or its number.
+    expect_type:
+        Refuse what is of another media type: ``text/csv``, ``image/*``.
+    max_size:
+        Refuse what has more bytes.
+    sensitive_query:
+        Keep the whole query of the URI secret, whatever its parameters are called.
+    ca_file, ssl_context:
+        Whom to trust over TLS: a PEM file of authorities beside the system's, or a context, which dies with the kernel.
+    storage_options:
+        What fsspec is told of the store that the destination is in; kept in the vault.
+    application:
+        Whose download it is, in the place of this notebook's.
+    """
+
+    application: str | None
+    ca_file: str | os.PathLike[str] | None
+    checksum: str | None
+    collision: CreationCollisionOption | str | int | None
+    cost_policy: BackgroundTransferCostPolicy | str | int | None
+    expect_type: str | None
+    headers: Mapping[str, str] | None
+    max_size: int | None
+    method: str | None
+    priority: BackgroundTransferPriority | str | int | None
+    request_body_file: str | os.PathLike[str] | None
+    sensitive_query: bool
+    sha256: str | None
+    ssl_context: ssl.SSLContext | None
+    storage_options: Mapping[str, Any] | None
+
+
+class DownloadOptions(CommonOptions, total=False):
+    """
+    The options of one download: the `CommonOptions`, and its group.
+
+    Parameters
+    ----------
+    group:
+        The group, or its name.
+    """
+
+    group: str | BackgroundTransferGroup | None
+
+
+class ManifestOptions(CommonOptions, total=False):
+    """
+    The options of a manifest: the `CommonOptions`, for all its lines, and how it is read.
+
+    Parameters
+    ----------
+    directory:
+        The folder of the files; None for the working folder.
+    base_uri:
+        Where the files of a pooch registry are.
+    format:
+        ``aria2``, ``csv``, ``jsonl``, ``metalink``, ``parquet`` or ``pooch``; None to tell it from the file.
+    skip_invalid:
+        Leave out the lines that cannot be used, with a warning, instead of raising.
+    """
+
+    directory: str | os.PathLike[str] | None
+    base_uri: str | None
+    format: str | None
+    skip_invalid: bool
