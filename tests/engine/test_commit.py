@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING
 
 import pytest
@@ -137,3 +138,70 @@ async def test_a_partial_file_that_was_changed_under_us_is_no_complete_file(
     with pytest.raises(StorageFailed):
         await running
     assert not one.path.exists()
+
+
+@pytest.mark.parametrize("size", [1000, 200_000])
+@pytest.mark.parametrize("epoch", [1, 2])
+async def test_a_file_whose_name_could_not_be_given_is_given_it_by_the_next_run(
+    *,
+    fault_server: StartFaultServer,
+    fetch: Callable[..., Fetch],
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    epoch: int,
+):
+    """The commit was announced, and the disk or the kernel failed before the name was given."""
+    one = fetch(fault_server({"/a": FileSpec(size=size)}).url("/a"))
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing.os, "link", _refuse)
+        with pytest.raises(StorageFailed):
+            await one.run()
+    one.epoch = epoch
+    assert (await one.run()).path == str(one.path)
+    assert one.path.read_bytes() == FileSpec(size=size).read()
+    assert [each.name for each in one.folder.iterdir()] == ["file.bin"]
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+async def test_a_private_name_that_was_not_dropped_is_dropped_by_the_next_run(
+    fault_server: StartFaultServer, fetch: Callable[..., Fetch], monkeypatch: pytest.MonkeyPatch, epoch: int
+):
+    """The kernel died between the giving of the name and the dropping of the private one."""
+    one = fetch(fault_server({"/a": FileSpec(size=200_000)}).url("/a"))
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing.Publication, "_drop_part", lambda _: None)
+        patch.setattr(one.journal, "remember_completed", _die)
+        with pytest.raises(StorageFailed):
+            await one.run()
+    assert one.part.exists()
+    one.epoch = epoch
+    assert (await one.run()).path == str(one.path)
+    assert [each.name for each in one.folder.iterdir()] == ["file.bin"]
+
+
+async def test_a_partial_file_that_was_renamed_and_not_recorded_is_not_taken_for_the_file(
+    fault_server: StartFaultServer, fetch: Callable[..., Fetch], monkeypatch: pytest.MonkeyPatch
+):
+    """One kernel died before it gave the name, the next one while it took the partial file over."""
+    one = fetch(fault_server({"/a": FileSpec(size=200_000)}).url("/a"))
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing.os, "link", _refuse)
+        with pytest.raises(StorageFailed):
+            await one.run()
+    one.epoch = 2
+    with monkeypatch.context() as patch:
+        patch.setattr(one.journal, "remember", _die)
+        with pytest.raises(StorageFailed):
+            await one.run()
+    assert one.part.exists()
+    one.epoch = 3
+    assert (await one.run()).path == str(one.path)
+    assert [each.name for each in one.folder.iterdir()] == ["file.bin"]
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise OSError(errno.EIO, "refused")
+
+
+async def _die(*_: object) -> None:
+    raise StorageFailed("as far as it came")
