@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from bgdl_jupyter.storage.disk import failing_as
+from bgdl_jupyter.storage.disk import failing_as, sync_directory
 from bgdl_jupyter.storage.partial_file import partial_name
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def discard_leftovers(directory: Path, operation_id: UUID, last_epoch: int) -> int:
     """
-    Delete the unrecorded partial files of an operation, and return how many there were.
+    Delete the unrecorded partial files of an operation, durably, and return how many there were.
 
     They are known by their name, which holds 128 random bits; only plain files of this user that have no other name
     are touched, so that a published file keeps its bytes.
@@ -32,6 +32,8 @@ def discard_leftovers(directory: Path, operation_id: UUID, last_epoch: int) -> i
             if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and _is_ours(status):
                 path.unlink(missing_ok=True)
                 deleted += 1
+    if deleted:  # else a power loss could bring back what no record names any more
+        sync_directory(directory)
     return deleted
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from bgdl_jupyter.errors import StateFileError
+from bgdl_jupyter.storage.disk import make_directories, sync_directory
 
 PRIVATE_DIRECTORY: Final = 0o700
 PRIVATE_FILE: Final = 0o600
@@ -24,16 +25,19 @@ def make_private_directory(path: Path) -> None:
     """
     Make a folder that only this user can enter, whatever the umask, or check the one that is there.
 
+    It is durable then: what is in a folder whose own name a power loss takes away is gone with it.
+
     Raises
     ------
     StateFileError
         It belongs to somebody else, or others may write in it: what they put there must not be trusted.
-    OSError
+    OSError, StorageFailed
         It cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directories(path.parent)
     with contextlib.suppress(FileExistsError):
         path.mkdir(mode=PRIVATE_DIRECTORY)
+        sync_directory(path.parent)
     status = path.stat()
     _refuse_what_others_write(path, status)
     if stat.S_IMODE(status.st_mode) & 0o077:

@@ -7,24 +7,31 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final
 
-from tests.bench import kills, report
+from tests.bench import calls, kernels, kills, mutants, power, report
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.bench.results import Family
 
-_BENCHES: Final[dict[str, Callable[[argparse.Namespace], Iterable[Family]]]] = {
-    "kills": lambda options: [kills.run(options.count or 200, seed=options.seed)],
+_BENCHES: Final[dict[str, Callable[[argparse.Namespace], Family]]] = {
+    "kills": lambda given: kills.run(given.count or 200, seed=given.seed),
+    "kills_at_calls": lambda given: calls.kills(given.count, seed=given.seed, first=given.first),
+    "kills_of_recovery": lambda given: calls.kills_of_recovery(given.count, seed=given.seed, first=given.first),
+    "errors_of_calls": lambda given: calls.errors(given.count, seed=given.seed, first=given.first),
+    "power": lambda given: power.run(given.count, seed=given.seed, first=given.first),
+    "mutants": lambda _: mutants.run(),
+    "kernels": lambda given: kernels.run(given.count or 25, first=given.first),
 }
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Return the options of a command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Do harm, and see what comes of it.")
-    parser.add_argument("bench", choices=[*_BENCHES, "report"])
+    parser.add_argument("bench", choices=[*_BENCHES, "report"], help="what to do; report writes the page")
     parser.add_argument("--count", type=int, help="how many, where that is for you to say")
     parser.add_argument("--seed", type=int, default=1, help="of everything that is drawn")
+    parser.add_argument("--first", action="store_true", help="end with the first thing that was not survived")
     parser.add_argument("--dry", action="store_true", help="keep no result")
     return parser.parse_args(arguments)
 
@@ -35,15 +42,14 @@ def main(arguments: Sequence[str]) -> int:
     if options.bench == "report":
         sys.stdout.write(f"{report.write()}\n")
         return 0
-    has_passed = True
-    for family in _BENCHES[options.bench](options):
-        has_passed &= family.has_passed
-        sys.stdout.write(f"{family.title}: {family.passed}/{family.n}\n")
-        sys.stdout.writelines(f"  {name}: {value}\n" for name, value in family.details.items())
-        sys.stdout.writelines(f"  FAILED {failure}\n" for failure in family.failures)
-        if not options.dry:
-            family.save()
-    return 0 if has_passed else 1
+    family = _BENCHES[options.bench](options)
+    sys.stdout.write(f"{family.title}: {family.passed}/{family.n}\n")
+    sys.stdout.writelines(f"  {name}: {value}\n" for name, value in family.details.items())
+    sys.stdout.writelines(f"  {' | '.join(map(str, row))}\n" for table in family.tables for row in table.rows)
+    sys.stdout.writelines(f"  FAILED {failure}\n" for failure in family.failures)
+    if not options.dry:
+        family.save()
+    return 0 if family.has_passed else 1
 
 
 if __name__ == "__main__":

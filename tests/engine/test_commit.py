@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -153,7 +154,7 @@ async def test_a_file_whose_name_could_not_be_given_is_given_it_by_the_next_run(
     """The commit was announced, and the disk or the kernel failed before the name was given."""
     one = fetch(fault_server({"/a": FileSpec(size=size)}).url("/a"))
     with monkeypatch.context() as patch:
-        patch.setattr(publishing.os, "link", _refuse)
+        patch.setattr(os, "link", _refuse)
         with pytest.raises(StorageFailed):
             await one.run()
     one.epoch = epoch
@@ -185,7 +186,7 @@ async def test_a_partial_file_that_was_renamed_and_not_recorded_is_not_taken_for
     """One kernel died before it gave the name, the next one while it took the partial file over."""
     one = fetch(fault_server({"/a": FileSpec(size=200_000)}).url("/a"))
     with monkeypatch.context() as patch:
-        patch.setattr(publishing.os, "link", _refuse)
+        patch.setattr(os, "link", _refuse)
         with pytest.raises(StorageFailed):
             await one.run()
     one.epoch = 2

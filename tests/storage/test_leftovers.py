@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from uuid import UUID
 
+from bgdl_jupyter.storage import leftovers
 from bgdl_jupyter.storage.leftovers import discard_leftovers
 from bgdl_jupyter.storage.partial_file import PartialFile, partial_name
 
@@ -29,3 +31,13 @@ def test_what_is_no_plain_file_of_one_name_is_left_alone(tmp_path):
 
 def test_a_folder_that_is_gone_has_none(tmp_path):
     assert discard_leftovers(tmp_path / "gone", GUID, 2) == 0
+
+
+def test_a_power_loss_does_not_bring_back_what_was_deleted(tmp_path, monkeypatch):
+    synced: list[Path] = []
+    monkeypatch.setattr(leftovers, "sync_directory", synced.append)
+    discard_leftovers(tmp_path, GUID, 2)
+    assert synced == []
+    PartialFile.create(tmp_path, GUID, 1).close()
+    discard_leftovers(tmp_path, GUID, 2)
+    assert synced == [tmp_path]

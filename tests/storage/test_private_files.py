@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bgdl_jupyter.errors import StateFileError
-from bgdl_jupyter.storage import schema
+from bgdl_jupyter.storage import disk, private_files, schema
 from bgdl_jupyter.storage.private_files import file_system_type, is_on_network, make_private_directory
 from bgdl_jupyter.storage.state_file import StateFile
 from tests.storage.kernel_process import DEADLINE, row
@@ -141,3 +141,14 @@ def test_an_unknown_disk_counts_as_local(monkeypatch):
     monkeypatch.setattr(Path, "read_text", missing)
     assert file_system_type(Path("/x")) == ""
     assert not is_on_network(Path("/x"))
+
+
+def test_the_name_of_a_folder_that_was_made_is_durable(tmp_path, monkeypatch):
+    """What is in a folder whose own name a power loss takes away is gone with it."""
+    synced: list[Path] = []
+    monkeypatch.setattr(private_files, "sync_directory", synced.append)
+    monkeypatch.setattr(disk, "sync_directory", synced.append)
+    make_private_directory(tmp_path / "a" / "b")
+    assert synced == [tmp_path, tmp_path / "a"]
+    make_private_directory(tmp_path / "a" / "b")
+    assert len(synced) == 2
