@@ -179,6 +179,21 @@ class Holding:
         if self.file is not None:
             await self._facilities.run(self.file.truncate, 0)
 
+    def turn_to(self, source: int) -> None:
+        """
+        Go on from another place that has the file.
+
+        Under a known digest the bytes stay, whatever that place calls its version; else its validator must agree.
+        """
+        self._durable = replace(self._durable, source=source)
+        if self.expected_digest is not None and self.resource is not None:
+            self.resource = replace(self.resource, validator=None)
+
+    def continue_as(self, resource: Resource) -> None:
+        """Take the version of another place as that of the bytes, which fit so far and have a digest to prove it."""
+        assert self.resource is not None  # noqa: S101 (there are bytes)
+        self.resource = replace(self.resource, validator=resource.validator, actual_uri=resource.actual_uri)
+
     async def _forget(self) -> None:
         self.resource, self.written = None, EMPTY
         await self._remember(self._durable.forgotten())

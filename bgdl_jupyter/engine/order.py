@@ -52,7 +52,8 @@ class Order:
     What one transfer is to achieve.
 
     ``destination`` is None until the server has named the file; then ``directory`` holds it. Where there is a
-    ``publisher``, the file goes to a store and ``directory`` is where its bytes are until they are whole.
+    ``publisher``, the file goes to a store and ``directory`` is where its bytes are until they are whole. ``sources``
+    are what may be shown of the URI and of its mirrors.
     """
 
     operation_id: UUID
@@ -62,6 +63,7 @@ class Order:
     collision: CreationCollisionOption = CreationCollisionOption.GENERATE_UNIQUE_NAME
     digest: Digest | None = None
     publisher: PublisherMaker | None = None
+    sources: tuple[str, ...] = ("",)
     options: Options = field(default_factory=Options)
 
 
@@ -72,7 +74,7 @@ class Durable:
 
     ``file_epoch`` is the epoch in the partial file's name, ``epoch`` that of the present lease; ``is_disputed`` when
     the owner before us is not proven dead, so that its descriptor must not reach our file. ``committing`` is the
-    path that was about to get the file.
+    path that was about to get the file, ``source`` the place among the order's that the bytes came from last.
     """
 
     epoch: int = 1
@@ -83,6 +85,7 @@ class Durable:
     is_disputed: bool = False
     restarts: int = 0
     committing: str | None = None
+    source: int = 0
 
     def to_record(self) -> dict[str, Any]:
         """Return the JSON form; the lease is the state file's own."""
@@ -93,6 +96,7 @@ class Durable:
             "file_epoch": self.file_epoch,
             "restarts": self.restarts,
             "committing": self.committing,
+            "source": self.source,
         }
 
     @classmethod
@@ -109,6 +113,7 @@ class Durable:
             is_disputed=is_disputed,
             restarts=int(record["restarts"]),
             committing=record["committing"],
+            source=int(record.get("source", 0)),
         )
 
     def forgotten(self) -> Durable:
@@ -136,8 +141,10 @@ class Journal(Protocol):
 class RequestMaker(Protocol):
     """Makes the request of an attempt from what the operation says now: URI, headers and credentials may change."""
 
-    def __call__(self, *, start: int | None, stop: int | None, condition: Validator | None) -> Awaitable[Request]:
-        """Return a request for a range, or for everything."""
+    def __call__(
+        self, *, start: int | None, stop: int | None, condition: Validator | None, source: int
+    ) -> Awaitable[Request]:
+        """Return a request for a range, or for everything, to one of the places of the file."""
 
 
 if TYPE_CHECKING:

@@ -9,16 +9,16 @@ cancellation of the task that runs this; what is in flight then is made durable.
 from __future__ import annotations
 
 import logging
-import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+from bgdl_jupyter.engine.asking import Asking
 from bgdl_jupyter.engine.commit import Finished
 from bgdl_jupyter.engine.connections import Crew, may_split
 from bgdl_jupyter.engine.delivery import Delivered, Delivery, check_acceptable
 from bgdl_jupyter.engine.holding import Holding
-from bgdl_jupyter.engine.retry import GiveUp, decide_retry
+from bgdl_jupyter.engine.patience import Patience
 from bgdl_jupyter.engine.sink import OverlapMismatch
+from bgdl_jupyter.engine.sources import Sources
 from bgdl_jupyter.engine.tail import look_behind
 from bgdl_jupyter.engine.telling import Telling
 from bgdl_jupyter.engine.verification import has_right_digest, integrity_of
@@ -29,19 +29,19 @@ from bgdl_jupyter.ranges import ByteRange
 from bgdl_jupyter.resource import Decision, Verdict, decide
 from bgdl_jupyter.status import TransferActivity
 from bgdl_jupyter.transport.base import Framing
-from bgdl_jupyter.uris import origin_of
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.engine.order import Durable, Order, Park, RequestMaker
     from bgdl_jupyter.engine.rate_limit import CombinedLimiter
     from bgdl_jupyter.engine.uploads import PublisherMaker
-    from bgdl_jupyter.resource import Resource, Validator
-    from bgdl_jupyter.transport.base import Exchange, Request, Transport
+    from bgdl_jupyter.resource import Resource
+    from bgdl_jupyter.transport.base import Exchange
 
 log = logging.getLogger(__name__)
 
@@ -93,22 +93,22 @@ class Transfer:
     ) -> None:
         self._order = order
         self._facilities = facilities
-        self._make_request = make_request
         self._choose_destination = choose_destination
-        self._park = park
         self._leave = leave
         self._publish = publish
-        self._draw = draw
         self._holding = Holding(order, durable, facilities=facilities, journal=facilities.journal)
         self._limiter = limiter
         self._telling = Telling(order.operation_id, self._holding, publish)
+        self._patience = Patience(order.options, facilities=facilities, telling=self._telling, park=park, draw=draw)
+        self._sources = Sources(order.sources, durable.source)
+        self._asking = Asking(make_request, self._sources, facilities)
+        self._has_turned = False
         self._most = durable.finished.total
         self._ticks = 0
         self._delivery: Crew | Delivery | None = None
         self._small_body: memoryview | None = None
         self._framing = Framing.LENGTH
         self._destination = order.destination
-        self._host = ""
         self._wanted = Wanted(self._holding, order.options)
         self._was_answered = False
         self._has_body = False
@@ -142,15 +142,17 @@ class Transfer:
             await self._holding.settle()
 
     async def _fetch_and_verify(self) -> None:
+        is_second = False
         await self._fetch()
-        if await self._is_right():
-            return
-        if not self._order.options.is_repeatable:
-            raise IntegrityFailed(f"The answer does not have the digest {self._holding.expected_digest}.")
-        await self._start_over("the digest is not the expected one")
-        await self._fetch()
-        if not await self._is_right():
-            raise IntegrityFailed(f"The bytes do not have the digest {self._holding.expected_digest}, twice.")
+        while not await self._is_right():
+            expected = self._holding.expected_digest
+            if not self._order.options.is_repeatable:
+                raise IntegrityFailed(f"The answer does not have the digest {expected}.")
+            if is_second:
+                self._turn(IntegrityFailed(f"The bytes do not have the digest {expected}, twice."))
+            is_second = not is_second
+            await self._start_over("the digest is not the expected one")
+            await self._fetch()
 
     async def _fetch(self) -> None:
         failures = 0
@@ -161,7 +163,18 @@ class Transfer:
                 await self._start_over(error.message)
             except TransferFailed as error:
                 failures = 0 if self._has_more_than_ever() else failures
-                failures += 1 if await self._back_off(error, failures) else 0
+                try:
+                    failures += 1 if await self._back_off(error, failures) else 0
+                except TransferFailed as final:
+                    self._turn(final)
+                    failures = 0
+
+    def _turn(self, error: TransferFailed) -> None:
+        """Go on from the next place that has the file; raises the error where there is none."""
+        self._sources.turn(error)
+        log.info("Operation %s goes on from %s: %s", self._order.operation_id, self._sources.name, error.message)
+        self._holding.turn_to(self._sources.current)
+        self._has_turned = True
 
     def _has_more_than_ever(self) -> bool:
         """Whether the attempt brought a new byte: one that was fetched anew after a restart is none."""
@@ -170,26 +183,9 @@ class Transfer:
 
     async def _back_off(self, error: TransferFailed, failures: int) -> bool:
         """Wait until it is worth another try, and return whether this one counts; raise the error where none is."""
-        options = self._order.options
-        if not options.is_repeatable and self._arrived_perhaps(error):
+        if not self._order.options.is_repeatable and self._arrived_perhaps(error):
             raise error
-        decision = decide_retry(
-            error,
-            failures_without_progress=failures,
-            policy=options.retry,
-            is_repeatable=options.is_repeatable,
-            draw=self._draw,
-            has_network=error.http_status is not None or await self._facilities.is_reachable(self._host),
-        )
-        if isinstance(decision, GiveUp):
-            raise error
-        reason = decision.sentence(time.time())
-        if decision.holds_host:
-            self._facilities.hosts.hold(self._host, time.monotonic() + decision.seconds)
-        until = time.time() + decision.seconds
-        self._tell(TransferActivity.BACKING_OFF, reason=reason, until=until)
-        await self._park(time.monotonic() + decision.seconds, reason)
-        return decision.spends_attempt
+        return await self._patience.back_off(error, failures, host=self._asking.host)
 
     def _arrived_perhaps(self, error: TransferFailed) -> bool:
         """Whether the server may have acted on a request; of one with a body the error itself knows whether it left."""
@@ -206,9 +202,9 @@ class Transfer:
         condition = kept.validator
         self._tell(TransferActivity.CONNECTING)
         for _ in range(_MOST_QUESTIONS):
-            request = await self._request(asked, gap, condition)
+            request = await self._asking.request(asked, gap, condition)
             self._has_body = request.body is not None
-            async with (await self._transport_of(request)).open(request) as exchange:
+            async with self._asking.exchange(request) as exchange:
                 self._was_answered = True
                 decision = decide(kept, asked, exchange.answer, was_conditional=condition is not None)
                 match decision.verdict:
@@ -226,16 +222,6 @@ class Transfer:
             f"The answer cannot be used: {decision.reason}.", web_error_status=_UNASKED if asked is None else None
         )
 
-    async def _request(self, asked: ByteRange | None, gap: ByteRange, condition: Validator | None) -> Request:
-        if asked is None:
-            return await self._make_request(start=None, stop=None, condition=None)
-        return await self._make_request(start=asked.start, stop=gap.stop or None, condition=condition)
-
-    async def _transport_of(self, request: Request) -> Transport:
-        origin = origin_of(request.uri.public)
-        self._host = origin.host
-        return await self._facilities.transport_for(origin.scheme)
-
     async def _take(self, exchange: Exchange, decision: Decision, gap: ByteRange) -> None:
         """Deliver a usable body."""
         answer = exchange.answer
@@ -246,6 +232,11 @@ class Transfer:
             gap = ByteRange(0, 0)
         elif self._holding.length is None and answer.content_range and answer.content_range.total is not None:
             self._holding.learn_length(answer.content_range.total)
+        if self._has_turned:
+            self._has_turned = False
+            if decision.verdict is Verdict.CONTINUE:
+                self._holding.continue_as(answer.resource)
+                self._tell_resource()
         self._tell(TransferActivity.DOWNLOADING)
         ended = await self._deliver(exchange, decision.position, gap)
         self._framing = ended.framing
@@ -269,7 +260,7 @@ class Transfer:
             return await self._watch_alone(first, position, gap)
         self._delivery = crew = Crew(
             holding,
-            host=self._host,
+            host=self._asking.host,
             facilities=facilities,
             limiter=self._limiter,
             options=options,
@@ -285,21 +276,16 @@ class Transfer:
 
     async def _watch_alone(self, delivery: Delivery, position: int, gap: ByteRange) -> Delivered:
         self._delivery = delivery
-        self._facilities.hosts.opened(self._host)
+        self._facilities.hosts.opened(self._asking.host)
         try:
             return await delivery.run(position=position, gap=gap, wrote=self._wrote)
         finally:
-            self._facilities.hosts.closed(self._host)
+            self._facilities.hosts.closed(self._asking.host)
             self._delivery = None
 
-    @asynccontextmanager
-    async def _open_part(self, part: ByteRange) -> AsyncIterator[Exchange]:
-        """Open an exchange for a part, under the validator that the bytes have."""
+    def _open_part(self, part: ByteRange) -> AbstractAsyncContextManager[Exchange]:
         resource = self._holding.resource
-        validator = resource.validator if resource is not None else None
-        request = await self._make_request(start=part.start, stop=part.stop, condition=validator)
-        async with (await self._transport_of(request)).open(request) as exchange:
-            yield exchange
+        return self._asking.part(part, resource.validator if resource is not None else None)
 
     async def _accept(self, resource: Resource) -> None:
         """Take a first answer, or refuse it before a byte of it is written."""
@@ -307,6 +293,11 @@ class Transfer:
         if self._destination is None:
             self._destination = await self._choose_destination(resource)
         self._holding.adopt(resource)
+        self._tell_resource()
+
+    def _tell_resource(self) -> None:
+        resource = self._holding.resource
+        assert resource is not None  # noqa: S101 (an answer was accepted)
         self._publish(ResourceProbed(operation_id=self._order.operation_id, resource=resource))
 
     def _wrote(self, start: int, stop: int) -> None:
@@ -322,7 +313,8 @@ class Transfer:
     async def _start_over(self, reason: str) -> None:
         log.info("Operation %s begins again at byte 0: %s", self._order.operation_id, reason)
         self._small_body = None
-        await self._holding.start_over()
+        await self._holding.start_over(counts=not self._has_turned)  # another place is no server that cannot resume
+        self._has_turned = False
         self._wanted.position = None
         self._telling.begin_again()
         self._telling.restarted(reason)

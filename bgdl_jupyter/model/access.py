@@ -25,15 +25,15 @@ _VARIABLES: Final = (*_LOWER, *(name.upper() for name in _LOWER), "REQUEST_METHO
 _PROXIED: Final = frozenset({"http", "https"})
 
 
-def proxy_of(operation: DownloadOperation) -> ProxyServer | None:
+def proxy_of(operation: DownloadOperation, uri: str) -> ProxyServer | None:
     """Return the operation's own proxy; it is used wherever redirects lead."""
-    if not operation.proxy or origin_of(operation.requested_uri).scheme not in _PROXIED:
+    if not operation.proxy or origin_of(uri).scheme not in _PROXIED:
         return None
     secrets = operation.secrets
     return ProxyServer(uri=SplitUri(operation.proxy, None, secrets.proxy_user_info), credential=secrets.proxy)
 
 
-def environment_of(operation: DownloadOperation) -> EnvironmentProxies | None:
+def environment_of(operation: DownloadOperation, uri: str) -> EnvironmentProxies | None:
     """
     Return what the environment says about proxies, where it is trusted and the operation has no proxy of its own.
 
@@ -44,7 +44,7 @@ def environment_of(operation: DownloadOperation) -> EnvironmentProxies | None:
     """
     if operation.proxy or not operation.options.get("trust_env", True):
         return None
-    if origin_of(operation.requested_uri).scheme not in _PROXIED:
+    if origin_of(uri).scheme not in _PROXIED:
         return None
     return _environment(*(os.environ.get(name) for name in _VARIABLES))
 

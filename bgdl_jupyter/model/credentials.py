@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         [DownloadOperation], "PasswordCredential | Awaitable[PasswordCredential | None] | None"
     ]
 
+#: How the names of the secrets of mirrors begin: the place of the mirror, and which part of its URI, follow.
+OF_MIRRORS: Final = "mirror "
 #: The secrets of which an operation has one.
 _SINGLE: Final = ("query", "user_info", "server", "proxy", "proxy_user_info", "provider", "ssl_context", "storage")
 
@@ -82,19 +84,23 @@ class OperationSecrets:
     provider: CredentialProvider | None = None
     ssl_context: ssl.SSLContext | None = None
     storage: Secret | None = None
+    mirrors: dict[str, Secret] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
         """What there is, by name; safe to store and to show."""
-        return [name for name in _SINGLE if getattr(self, name) is not None] + [
-            f"header {name}" for name in self.headers
+        return [
+            *(name for name in _SINGLE if getattr(self, name) is not None),
+            *(f"header {name}" for name in self.headers),
+            *(f"{OF_MIRRORS}{name}" for name in self.mirrors),
         ]
 
     def values(self) -> list[Secret]:
         """Return all of them, to be masked in texts of others."""
         credentials = [each.password for each in (self.server, self.proxy) if each is not None]
         simple = [each for each in (self.query, self.user_info, self.proxy_user_info) if each is not None]
-        return [*simple, *self.headers.values(), *credentials, *_texts_in(self.storage)]
+        many = [*self.headers.values(), *self.mirrors.values()]
+        return [*simple, *many, *credentials, *_texts_in(self.storage)]
 
     def redact(self, text: str) -> str:
         """Return a text of others with every secret masked."""
@@ -107,6 +113,10 @@ class OperationSecrets:
                 header = name.removeprefix("header ")
                 if header in stored.headers:
                     self.headers.setdefault(header, stored.headers[header])
+            elif name.startswith(OF_MIRRORS):
+                place = name.removeprefix(OF_MIRRORS)
+                if place in stored.mirrors:
+                    self.mirrors.setdefault(place, stored.mirrors[place])
             elif name in _SINGLE and getattr(self, name) is None:
                 setattr(self, name, getattr(stored, name))
 
@@ -119,6 +129,7 @@ class OperationSecrets:
                     "user_info": _revealed(self.user_info),
                     "proxy_user_info": _revealed(self.proxy_user_info),
                     "headers": {name: value.reveal() for name, value in self.headers.items()},
+                    "mirrors": {name: value.reveal() for name, value in self.mirrors.items()},
                     "server": _pair(self.server),
                     "proxy": _pair(self.proxy),
                     "storage": _revealed(self.storage),
@@ -135,6 +146,7 @@ class OperationSecrets:
             user_info=_secret(record["user_info"]),
             proxy_user_info=_secret(record["proxy_user_info"]),
             headers={str(name): Secret(str(value)) for name, value in record["headers"].items()},
+            mirrors={str(name): Secret(str(value)) for name, value in record.get("mirrors", {}).items()},
             server=_credential(record["server"]),
             proxy=_credential(record["proxy"]),
             storage=_secret(record.get("storage")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import ssl
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,12 +25,11 @@ from bgdl_jupyter.storage.filenames import check_destination, name_from_uri
 from bgdl_jupyter.uris import is_loopback, origin_of, split_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bgdl_jupyter.uris import Origin
 
 #: What `create_download`, `download`, `download_many` and `%bgdl` take by keyword.
 OPTION_NAMES: Final = frozenset(DownloadOptions.__annotations__)
+_MOST_MIRRORS: Final = 100
 _BODILESS: Final = frozenset({"GET", "RETR"})
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "RETR"})
 
@@ -91,6 +91,7 @@ def draft_download(
         provider=secrets.provider,
         ssl_context=_ssl_context(options.get("ssl_context") or secrets.ssl_context),
     )
+    mirrors = _mirrors(options, taken, defaults["options"])
     plain = {name: value for name, value in headers.items() if isinstance(value, str)}
     _add_headers(options.get("headers") or {}, plain, taken)
     location = _location(result_file, options, may_be_folder=may_be_folder)
@@ -113,6 +114,7 @@ def draft_download(
     _refuse_clear_text(origin_of(split.public), taken, settings)
     values = {
         "requested_uri": split.public,
+        "mirrors": mirrors,
         "result_file": destination,
         "directory": directory,
         "store_url": location.url if location is not None else "",
@@ -135,6 +137,22 @@ def draft_download(
         location=location,
         secrets=taken,
     )
+
+
+def _mirrors(options: Mapping[str, Any], secrets: OperationSecrets, settings: Mapping[str, Any]) -> list[str]:
+    """Return what may be shown of the mirrors, their secrets put apart."""
+    given, is_sensitive = options.get("mirrors") or (), bool(options.get("sensitive_query"))
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise InvalidRequest(f"mirrors is a list of URIs, not {type(given).__name__}.")
+    if len(given) > _MOST_MIRRORS:
+        raise InvalidRequest(f"There are {len(given):,} mirrors; at most {_MOST_MIRRORS} are taken.")
+    splits = [split_uri(each, known_schemes(), sensitive_query=is_sensitive) for each in given]
+    for place, split in enumerate(splits):
+        _refuse_clear_text(origin_of(split.public), OperationSecrets(user_info=split.user_info), settings)
+        for part, secret in (("query", split.query), ("user_info", split.user_info)):
+            if secret is not None:
+                secrets.mirrors[f"{place} {part}"] = secret
+    return [split.public for split in splits]
 
 
 def _refuse_unknown(options: Mapping[str, Any]) -> None:
@@ -207,6 +225,8 @@ def _method(options: Mapping[str, Any], defaults: Mapping[str, Any], *, scheme: 
         raise InvalidRequest(f"The method {method[:20]!r} is not known; {', '.join(sorted(_METHODS))} are.")
     if has_body and method in _BODILESS:
         raise InvalidRequest(f"A {method} has no body; leave the method out for a POST, or name PUT.")
+    if method not in _BODILESS and options.get("mirrors"):
+        raise InvalidRequest(f"A {method} goes to one place; mirrors are for what is fetched.")
     if method not in _BODILESS and scheme in ("ftp", "ftps"):
         raise InvalidRequest(f"{scheme} fetches files; it has no {method} and takes no body.")
     return method

@@ -55,6 +55,7 @@ def change_uri(runner: Runner, operation: DownloadOperation, uri: str) -> str:
         )
     split = split_uri(uri, known_schemes(), sensitive_query="query" in operation.secret_names)
     _change_identity(runner, operation, split.full)
+    operation.ask_own_uri_first()
     answered = {"query"}
     if split.user_info is not None or origin_of(split.public) != origin_of(operation.requested_uri):
         operation.secrets.user_info = split.user_info

@@ -210,6 +210,10 @@ class OperationState(Placed):
         elif self.finished_ranges:
             self._void_ranges()
 
+    def ask_own_uri_first(self) -> None:
+        """Let the next transfer begin at `requested_uri`, and not at the mirror that it asked last."""
+        self._durable = replace(self._durable, source=0)
+
     def _void_ranges(self) -> None:
         """Have no bytes any more; whoever read some of them must not read on."""
         self.generation += 1

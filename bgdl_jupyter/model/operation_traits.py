@@ -48,6 +48,9 @@ class OperationTraits(Owned):
     requested_uri = Unicode(help="Where the bytes come from; a secret query reads back as ?….").tag(
         persist=True, wire=True
     )
+    mirrors = List(
+        Unicode(), help="Where else the same bytes are; tried in turn when a place fails for good.", read_only=True
+    ).tag(persist=True)
     priority = UseEnum(BackgroundTransferPriority, help="Its place in the queue; may be changed at any time.").tag(
         persist=True, wire=True
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     import os
     import ssl
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bgdl_jupyter.model.group import BackgroundTransferGroup
     from bgdl_jupyter.status import BackgroundTransferCostPolicy, BackgroundTransferPriority, CreationCollisionOption
@@ -64,15 +64,20 @@ class CommonOptions(TypedDict, total=False):
 
 class DownloadOptions(CommonOptions, total=False):
     """
-    The options of one download: the `CommonOptions`, and its group.
+    The options of one download: the `CommonOptions`, its group, and where else the file is.
 
     Parameters
     ----------
     group:
         The group, or its name.
+    mirrors:
+        URIs of the same bytes. Each is asked when those before it have failed for good, and goes on with the bytes that
+        are there under the same digest, or the same strong validator. Headers and credentials go to the origin of the
+        first URI only.
     """
 
     group: str | BackgroundTransferGroup | None
+    mirrors: Sequence[str] | None
 
 
 class ManifestOptions(CommonOptions, total=False):

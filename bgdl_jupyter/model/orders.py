@@ -11,6 +11,7 @@ from bgdl_jupyter.engine.retry import RetryPolicy
 from bgdl_jupyter.errors import InvalidRequest, StateFileError, TransferFailed
 from bgdl_jupyter.events import DestinationChosen
 from bgdl_jupyter.model.access import credential_from_netrc, credential_from_provider, environment_of, proxy_of
+from bgdl_jupyter.model.credentials import OF_MIRRORS
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.stores import publisher_of
 from bgdl_jupyter.model.trust import trusting
@@ -56,6 +57,7 @@ def order_of(operation: DownloadOperation) -> Order:
         fallback_name=settings.get("fallback_name", "download"),
         collision=operation.collision,
         digest=operation.expected_digest,
+        sources=(operation.requested_uri, *operation.mirrors),
         publisher=publisher_of(operation),
         options=Options(
             stall_timeout=settings.get("stall_timeout", 30.0),
@@ -79,26 +81,36 @@ async def make_request(
     start: int | None,
     stop: int | None,
     condition: Validator | None,
+    source: int = 0,
 ) -> Request:
     """
     Return the request of an attempt, from what the operation says now.
+
+    ``source`` is 0 for its own URI, else counts its mirrors. Headers and credentials go to its own origin only.
 
     Raises
     ------
     AttentionNeeded
         A secret that it needs is lost, as after a restart without a vault; or a provider did not say who we are.
+    TransferFailed
+        A secret part of a mirror's URI is lost.
     """
-    await recall_secrets(runner, operation)
+    await recall_secrets(runner, operation, source=source)
     settings, secrets = operation.options, operation.secrets
+    uri = _uri_of(operation, source)
+    is_own_origin = source == 0 or origin_of(uri.public) == origin_of(operation.requested_uri)
     try:
-        environment, credential = environment_of(operation), await _credential(runner, operation)
+        environment = environment_of(operation, uri.public)
+        credential = await _credential(runner, operation, uri, is_own_origin=is_own_origin)
         ssl_context = await _ssl_context(runner, operation)
     except InvalidRequest as error:  # of the environment or a file, found out only now
         raise TransferFailed(str(error)) from None
-    headers: list[tuple[str, str | Secret]] = [*operation.plain_headers.items(), *secrets.headers.items()]
+    headers: list[tuple[str, str | Secret]] = []
+    if is_own_origin:
+        headers += [*operation.plain_headers.items(), *secrets.headers.items()]
     body = settings.get("request_body_file")
     return Request(
-        uri=SplitUri(operation.requested_uri, secrets.query, secrets.user_info),
+        uri=uri,
         method="GET" if operation.method == "RETR" else operation.method,
         headers=tuple(headers),
         body=Path(body) if body else None,
@@ -106,7 +118,7 @@ async def make_request(
         stop=stop,
         condition=condition,
         credential=credential,
-        proxy=proxy_of(operation),
+        proxy=proxy_of(operation, uri.public),
         environment=environment,
         safety=Safety(
             **{name: settings.get(name, False) for name in Safety.__dataclass_fields__},
@@ -117,8 +129,23 @@ async def make_request(
     )
 
 
-async def _credential(runner: Runner, operation: DownloadOperation) -> Credential | None:
-    given, provider = operation.secrets.server, operation.secrets.provider
+def _uri_of(operation: DownloadOperation, source: int) -> SplitUri:
+    secrets = operation.secrets
+    if source == 0:
+        return SplitUri(operation.requested_uri, secrets.query, secrets.user_info)
+    place = source - 1
+    query, user_info = (secrets.mirrors.get(f"{place} {part}") for part in ("query", "user_info"))
+    uri = SplitUri(operation.mirrors[place], query, user_info)
+    if uri.misses_query:
+        raise TransferFailed("The query of the mirror was secret, and did not outlive the kernel.")
+    return uri
+
+
+async def _credential(
+    runner: Runner, operation: DownloadOperation, uri: SplitUri, *, is_own_origin: bool
+) -> Credential | None:
+    secrets = operation.secrets
+    given, provider = (secrets.server, secrets.provider) if is_own_origin else (None, None)
     if provider is not None:
         try:
             said = await credential_from_provider(operation, provider)
@@ -126,9 +153,9 @@ async def _credential(runner: Runner, operation: DownloadOperation) -> Credentia
             raise AttentionNeeded(WebErrorStatus.UNAUTHORIZED, f"{error} resume() asks it again.") from None
         if said is not None:
             return said
-    if given is not None or operation.secrets.user_info is not None or not operation.options.get("use_netrc"):
+    if given is not None or uri.user_info is not None or not operation.options.get("use_netrc"):
         return given
-    return await runner.facilities.run(credential_from_netrc, origin_of(operation.requested_uri).host)
+    return await runner.facilities.run(credential_from_netrc, origin_of(uri.public).host)
 
 
 async def _ssl_context(runner: Runner, operation: DownloadOperation) -> ssl.SSLContext | None:
@@ -138,25 +165,30 @@ async def _ssl_context(runner: Runner, operation: DownloadOperation) -> ssl.SSLC
     return await runner.facilities.run(trusting, ca_file)
 
 
-async def recall_secrets(runner: Runner, operation: DownloadOperation) -> None:
+async def recall_secrets(runner: Runner, operation: DownloadOperation, *, source: int = 0) -> None:
     """
-    Fetch what the operation keeps secret from the vault, where it is not in memory.
+    Fetch what the operation keeps secret from the vault, where it is not in memory; a mirror's when that is asked.
 
     Raises
     ------
     AttentionNeeded
         Something is lost; the reason names what, and how it is given again.
     """
-    missing = set(operation.secret_names) - set(operation.secrets.names)
+    missing = _missing(operation, with_mirrors=source > 0)
     if missing:
         found = await asyncio.wrap_future(runner.vault.fetch(str(operation.guid)))
         if found is not None:
             operation.recall(found)
-        missing = set(operation.secret_names) - set(operation.secrets.names)
+        missing = _missing(operation, with_mirrors=False)
     if missing:
         is_trust = missing == {"ssl_context"}
         status = WebErrorStatus.CERTIFICATE_CONTAINS_ERRORS if is_trust else WebErrorStatus.UNAUTHORIZED
         raise AttentionNeeded(status, _what_to_do(sorted(missing)))
+
+
+def _missing(operation: DownloadOperation, *, with_mirrors: bool) -> set[str]:
+    missing = set(operation.secret_names) - set(operation.secrets.names)
+    return missing if with_mirrors else {name for name in missing if not name.startswith(OF_MIRRORS)}
 
 
 def _what_to_do(missing: list[str]) -> str:

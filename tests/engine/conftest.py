@@ -64,6 +64,7 @@ class Fetch:
     uri: str
     journal: MemoryJournal
     name: str | None = "file.bin"
+    mirrors: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     order: dict[str, Any] = field(default_factory=dict)
     operation_id: UUID = field(default_factory=uuid4)
@@ -92,6 +93,7 @@ class Fetch:
                 directory=self.folder,
                 destination=destination,
                 fallback_name="fallback",
+                sources=(self.uri, *self.mirrors),
                 options=options,
                 **self.order,
             ),
@@ -132,8 +134,10 @@ class Fetch:
         self.events.append(event)
         self.changed.set()
 
-    async def _request(self, *, start: int | None, stop: int | None, condition: Validator | None) -> Request:
-        uri = split_uri(self.uri, known_schemes())
+    async def _request(
+        self, *, start: int | None, stop: int | None, condition: Validator | None, source: int
+    ) -> Request:
+        uri = split_uri([self.uri, *self.mirrors][source], known_schemes())
         return Request(uri=uri, start=start, stop=stop, condition=condition, safety=Safety(), response_timeout=5.0)
 
     async def _choose(self, _: Resource) -> Path:
@@ -152,9 +156,9 @@ async def fetch(tmp_path: Path) -> AsyncIterator[Callable[..., Fetch]]:
     folder = tmp_path / "out"
     folder.mkdir()
 
-    def make(uri: str, *, name: str | None = "file.bin", **values: Any) -> Fetch:
+    def make(uri: str, *, name: str | None = "file.bin", mirrors: tuple[str, ...] = (), **values: Any) -> Fetch:
         order: dict[str, Any] = {key: values.pop(key) for key in ("collision", "digest") if key in values}
-        return Fetch(facilities, folder, uri, journal, name=name, settings=values, order=order)
+        return Fetch(facilities, folder, uri, journal, name=name, mirrors=mirrors, settings=values, order=order)
 
     yield make
     await facilities.aclose()

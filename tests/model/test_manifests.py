@@ -14,12 +14,15 @@ import pytest
 from bgdl_jupyter.errors import InvalidManifest, InvalidRequest
 from bgdl_jupyter.manifests.source import source_of
 from bgdl_jupyter.model import intake
+from bgdl_jupyter.model.credentials import PasswordCredential
 from bgdl_jupyter.status import BackgroundTransferPriority as Priority
 from bgdl_jupyter.status import Integrity
 from tests.servers.content import file_sha256
+from tests.servers.faults import hold_after, status
 from tests.servers.files import FileSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from bgdl_jupyter.model.downloader import BackgroundDownloader
@@ -223,3 +226,77 @@ def test_reading_a_long_manifest_needs_little_memory(work: Path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.5 * peaks[0]
+
+
+# -------------------------------------------------------------------------------------------------------------- mirrors
+
+
+def test_a_metalink_is_had_from_the_mirror_that_has_the_file(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path
+):
+    spec = FILES["/1.bin"]
+    (work / "list.meta4").write_text(
+        '<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="iso/one.bin">'
+        f'<size>{spec.size}</size><hash type="sha-256">{spec.sha256}</hash>'
+        f'<url priority="1">{server.url("/gone")}</url><url priority="2">{server.url("/1.bin")}</url></file></metalink>'
+    )
+    group = downloader.download_many("list.meta4", group="all")
+    group.wait(WAIT).raise_for_errors()
+    (operation,) = group.operations
+    assert file_sha256(work / "iso" / "one.bin") == spec.sha256
+    assert operation.mirrors == [server.url("/1.bin")]
+    assert [each.path for each in server.requests()] == ["/gone", "/1.bin"]
+
+
+def test_headers_and_credentials_do_not_go_to_a_mirror_of_another_origin(
+    downloader: BackgroundDownloader, server: FaultServer, fault_server: StartFaultServer
+):
+    """Only to the origin that they were given for."""
+    other = fault_server(FILES)
+    secret = {"X-Api-Key": "s3cr3tkey", "X-Plain": "1"}
+    downloader.server_credential = PasswordCredential("x", "me", "s3cr3tpass")
+    mirrors = [server.url("/gone2"), other.url("/1.bin?token=mirrors3cr3t")]
+    operation = downloader.create_download(server.url("/gone"), "a.bin", headers=secret, mirrors=mirrors).wait(WAIT)
+    own, same_origin = (server.requests(path)[-1] for path in ("/gone", "/gone2"))
+    for request in (own, same_origin):
+        assert request.header("X-Api-Key") == "s3cr3tkey"
+    (request,) = other.requests()
+    assert request.target == "/1.bin?token=mirrors3cr3t"
+    assert [request.header(name) for name in ("X-Api-Key", "X-Plain", "Authorization")] == [None] * 3
+    assert operation.mirrors[1] == other.url("/1.bin?…")
+    assert "mirror 1 query" in operation.secret_names
+    assert "s3cr3t" not in repr(operation)
+
+
+def test_a_mirror_whose_query_was_lost_is_passed_over_and_the_others_are_not(
+    downloader: BackgroundDownloader,
+    restart: Callable[..., BackgroundDownloader],
+    fault_server: StartFaultServer,
+    work: Path,
+):
+    """Without a vault the secret dies with the kernel; the operation does not ask for it while it has other places."""
+    server = fault_server(
+        {"/held": FileSpec(size=300_000, faults=(hold_after(150_000, until="go", on=1), status(404, on=2))), **FILES}
+    )
+    mirrors = [server.url("/0.bin?sig=mirrors3cr3t"), server.url("/1.bin")]
+    operation = downloader.create_download(server.url("/held"), "a.bin", mirrors=mirrors)
+    operation.start()
+    server.wait_until(lambda: bool(server.requests("/held")))
+    again = restart(max_retries=1)
+    (operation,) = again.get_current_downloads()
+    operation.wait(WAIT)
+    assert server.requests("/0.bin") == []
+    assert file_sha256(work / "a.bin") == FILES["/1.bin"].sha256
+
+
+def test_mirrors_that_cannot_be_used_are_refused(downloader: BackgroundDownloader, work: Path):
+    (work / "body").write_text("x")
+    for options, message in (
+        ({"mirrors": "http://x/a"}, "a list of URIs, not str"),
+        ({"mirrors": ["gopher://x/a"]}, "No transport"),
+        ({"mirrors": ["http://me:pw@example.org/a"]}, "in clear text"),
+        ({"mirrors": ["http://x/a"] * 101}, "at most 100"),
+        ({"mirrors": ["http://x/a"], "request_body_file": "body"}, "mirrors are for what is fetched"),
+    ):
+        with pytest.raises(InvalidRequest, match=message):
+            downloader.create_download("http://x/b", "a.bin", **options)
