@@ -24,8 +24,8 @@ VENDORED = {"yarn.lock"}
 
 DEVELOPERS = {"test", "docs", "bench"}
 """The extras that users do not install."""
-BROUGHT_BY_THE_CALLER = {"pandas", "pooch"}
-"""Whoever asks for a data frame or hands us to pooch has them."""
+BROUGHT_BY_THE_CALLER = {"pandas", "pooch", "tqdm"}
+"""Whoever asks for a data frame or a bar of tqdm, or hands us to pooch, has them."""
 
 # Joined here, so that this file does not contain what it looks for.
 REGISTRIES = [

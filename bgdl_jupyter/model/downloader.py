@@ -26,6 +26,7 @@ from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.intake import Intake
 from bgdl_jupyter.model.notifications import Notifying
+from bgdl_jupyter.model.probing import probe
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.model.restoring import group_of, restore
 from bgdl_jupyter.model.stores import staging_folder
@@ -156,7 +157,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         with self._creation(is_alone=True) as creation:
             operation = creation.create_or_join(draft)
         if Step.START in operation.allowed_steps:
-            operation.start()
+            operation.attach()  # not `start`: another thread may have got the same and been faster
         return operation
 
     def download_many(
@@ -214,6 +215,14 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         with self._creation(is_alone=True) as creation:
             creation.create_many(intake.drafts())
         return self.create_group(name)
+
+    def is_available(self, uri: str, **options: Any) -> bool:
+        """
+        Ask the server whether it has a file, with the headers and credentials that its download would have; blocks.
+
+        Parameters and errors as `create_download`; `TransferFailed` where the server says neither yes nor no.
+        """
+        return probe(self._runner, self._draft(uri, None, options))
 
     def create_group(self, name: str) -> BackgroundTransferGroup:
         """Return the group of this name in this application, made if there is none."""
