@@ -63,6 +63,8 @@ if TYPE_CHECKING:
         ToastNotification as ToastNotification,
     )
     from bgdl_jupyter.model.operation import DownloadOperation as DownloadOperation
+    from bgdl_jupyter.model.results import DownloadResult as DownloadResult
+    from bgdl_jupyter.model.verification import Verification as Verification
     from bgdl_jupyter.model.options import (
         CommonOptions as CommonOptions,
         DownloadOptions as DownloadOptions,
@@ -141,6 +143,8 @@ _PLACES = {
     "bgdl_jupyter.model.group": ("BackgroundTransferGroup",),
     "bgdl_jupyter.model.notifications": ("TileNotification", "ToastNotification"),
     "bgdl_jupyter.model.operation": ("DownloadOperation",),
+    "bgdl_jupyter.model.results": ("DownloadResult",),
+    "bgdl_jupyter.model.verification": ("Verification",),
     "bgdl_jupyter.model.options": ("CommonOptions", "DownloadOptions", "ManifestOptions"),
     "bgdl_jupyter.model.downloader": (
         "BackgroundDownloader",

@@ -35,6 +35,7 @@ NAMES = [
     "DiskFull",
     "DownloadOperation",
     "DownloadOptions",
+    "DownloadResult",
     "DuplicateDownload",
     "EngineNotResponding",
     "HeldByAnotherKernel",
@@ -64,6 +65,7 @@ NAMES = [
     "TransferFailed",
     "TransferTimeout",
     "UnconstrainedTransferRequestResult",
+    "Verification",
     "WebErrorStatus",
     "default_downloader",
     "download",
@@ -128,10 +130,11 @@ MEMBERS = {
         priority group transfer_group guid method requested_uri result_file recoverable_web_error_statuses
         current_web_error_status make_current_in_transfer_group status activity status_reason allowed_steps integrity
         has_restarted set_request_header remove_request_header request_headers provide_credential error
+        verify mirrors
     """,
     "BackgroundTransferGroup": """
         create_group name transfer_behavior max_parallel max_rate progress operations pause resume cancel retry_failed
-        wait raise_for_errors start
+        wait raise_for_errors start results to_dataframe export_failed verify
     """,
     "BackgroundTransferCompletionGroup": "enable is_enabled",
     "BackgroundDownloadProgress": """

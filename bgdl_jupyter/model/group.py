@@ -15,6 +15,7 @@ from bgdl_jupyter.model import display
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.outcome import Outcome
 from bgdl_jupyter.model.owned import Owned
+from bgdl_jupyter.model.results import HasResults
 from bgdl_jupyter.model.typed_traits import UseEnum
 from bgdl_jupyter.status import BackgroundTransferBehavior, BackgroundTransferStatus, Step, TransferActivity
 
@@ -62,7 +63,7 @@ class GroupProgress:
         return seconds_left(self.total_bytes_to_receive - self.bytes_received, self.rate)
 
 
-class BackgroundTransferGroup(Owned):
+class BackgroundTransferGroup(HasResults, Owned):
     """
     Operations under one name: ``Windows.Networking.BackgroundTransfer.BackgroundTransferGroup``.
 

@@ -156,7 +156,7 @@ class Intake:
         draft = self._make_draft(entry.uri, destination, options)
         lost = [name for name in entry.missing if name not in draft.secrets.names]
         if lost:
-            raise InvalidRequest(f"{lost[0]} is secret and was left out of this manifest; give it again")
+            raise InvalidRequest(f"{lost[0]} was left out of this manifest; it must be given again")
         return draft
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from bgdl_jupyter.errors import AttentionRequired, BackgroundTransferError
+from bgdl_jupyter.errors import AttentionRequired, BackgroundTransferError, InvalidTransferState
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.live_changes import (
@@ -18,6 +18,7 @@ from bgdl_jupyter.model.live_changes import (
 from bgdl_jupyter.model.operation_state import OperationState
 from bgdl_jupyter.model.outcome import Outcome
 from bgdl_jupyter.model.reading import ResultFile, ResultStream
+from bgdl_jupyter.model.verification import Verification, verify
 from bgdl_jupyter.status import Step
 
 if TYPE_CHECKING:
@@ -163,6 +164,33 @@ class DownloadOperation(OperationState):
         if self.status.waits_for_a_person:
             raise AttentionRequired(f"{display.title(self)} waits: {self.status_reason}", operation=self)
         return self._result()
+
+    def verify(self) -> Verification:
+        """
+        Read the file of the completed operation again, and compare it with what was fetched; blocks.
+
+        Returns
+        -------
+        Verification
+            ``is_whole``, and in words what was compared.
+
+        Raises
+        ------
+        InvalidTransferState
+            It is not complete.
+        BackgroundTransferError
+            This is the loop that runs the downloads.
+        """
+        if self._runner.place.is_here():
+            raise BackgroundTransferError(
+                "This loop runs the downloads, and reading a file would stop it.",
+                hint="Write `await asyncio.to_thread(operation.verify)` instead.",
+            )
+        if not self.status.is_success:
+            raise InvalidTransferState(
+                f"{display.title(self)} is {self.status.name}; a completed download can be verified.", operation=self
+            )
+        return verify(self)
 
     def get_result_stream_at(self, position: int = 0) -> ResultStream:
         """

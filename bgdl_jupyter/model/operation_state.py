@@ -312,6 +312,9 @@ class OperationState(Placed):
         self._tell_progress(bytes_received=self.bytes_received, total=self.progress.total_bytes_to_receive)
 
     def _apply_activity(self, event: ActivityChanged) -> None:
+        if event.activity is TransferActivity.CONNECTING:
+            self._set("attempts", self.attempts + 1)
+            self._set("started_at", self.started_at or time.time())
         self._set("activity", event.activity)
         self._set("status_reason", event.reason)
 

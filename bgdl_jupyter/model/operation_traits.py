@@ -85,6 +85,10 @@ class OperationTraits(Owned):
     ).tag(persist=True, wire=True, load=lambda value: None if value is None else Integrity(value))
     digest = Unicode(help="The digest that was verified.", read_only=True).tag(persist=True)
     size = Int(None, allow_none=True, help="The size of the finished file.", read_only=True).tag(persist=True)
+    attempts = Int(0, help="How many requests were made, but those for further connections.", read_only=True).tag(
+        persist=True
+    )
+    started_at = Float(None, allow_none=True, help="When the first request was made.", read_only=True).tag(persist=True)
     failure = Dict(None, allow_none=True, help="What ended it.", read_only=True).tag(persist=True)
     created_at = Float(help="When it was created, seconds since the epoch, UTC.", read_only=True)
     final_at = Float(None, allow_none=True, help="When it became final.", read_only=True)
