@@ -70,6 +70,11 @@ class Crew:
         Opens an exchange for a range, under the validator that we have.
     wrote:
         Called with the bounds of bytes that are in the file.
+
+    Attributes
+    ----------
+    was_refused:
+        Whether the server did not give a part of the version that we have: it is not to be asked for parts again.
     """
 
     def __init__(
@@ -96,6 +101,7 @@ class Crew:
         self._deliveries: dict[asyncio.Task[Delivered], Delivery | None] = {}
         self._parts: dict[asyncio.Task[Delivered], ByteRange] = {}
         self._may_split = True
+        self.was_refused = False
         self._received = 0
         self._wanted: int | None = None
         self._reading: asyncio.Task[Delivered] | None = None
@@ -253,8 +259,8 @@ class Crew:
         async with self._open_part(part) as exchange:
             asked = ByteRange(part.start, part.start)
             decision = decide(self._holding.kept_from(part.start), asked, exchange.answer)
-            if decision.verdict is not Verdict.CONTINUE:
-                self._may_split = False
+            if decision.verdict is not Verdict.CONTINUE or not self._is_same(exchange.answer.resource):
+                self._refuse(part)
                 # If the version changed, the next attempt finds out, and begins again as a whole.
                 return Delivered(position=part.start, framing=Framing.LENGTH, was_cut=True)
             delivery = Delivery(
@@ -269,6 +275,21 @@ class Crew:
             self._deliveries[task] = delivery
             stop = self._parts[task].stop
             return await delivery.run(position=decision.position, gap=ByteRange(part.start, stop), wrote=self._count)
+
+    def _is_same(self, resource: Resource) -> bool:
+        """Whether a part says that it is of our version: nothing before it is compared, so it has to say so itself."""
+        ours = self._holding.resource
+        return ours is not None and resource.validator == ours.validator
+
+    def _refuse(self, part: ByteRange) -> None:
+        """Split no more, and give what was to be a part back to whoever had it before."""
+        self._may_split = False
+        self.was_refused = True
+        for task, each in self._parts.items():
+            delivery = self._deliveries[task]
+            if each.stop == part.start and delivery is not None and delivery.has_begun:
+                delivery.stop = part.stop
+                self._parts[task] = ByteRange(each.start, part.stop)
 
     async def _stop_all(self) -> None:
         for task in self._deliveries:

@@ -23,7 +23,7 @@ from bgdl_jupyter.engine.tail import look_behind
 from bgdl_jupyter.engine.telling import Telling
 from bgdl_jupyter.engine.verification import has_right_digest, integrity_of
 from bgdl_jupyter.engine.wanted import Wanted
-from bgdl_jupyter.errors import IntegrityFailed, ProtocolViolation, TransferFailed
+from bgdl_jupyter.errors import DecodingFailed, IntegrityFailed, ProtocolViolation, TransferFailed
 from bgdl_jupyter.events import Event, ResourceProbed
 from bgdl_jupyter.ranges import ByteRange
 from bgdl_jupyter.resource import Decision, Verdict, decide
@@ -112,6 +112,8 @@ class Transfer:
         self._wanted = Wanted(self._holding, order.options)
         self._was_answered = False
         self._has_body = False
+        self._gives_no_parts = False
+        self._has_broken_coding = False
 
     async def run(self) -> None:
         """
@@ -162,12 +164,21 @@ class Transfer:
             except OverlapMismatch as error:
                 await self._start_over(error.message)
             except TransferFailed as error:
+                if self._deserves_a_fresh_start(error):
+                    await self._start_over(error.message)
+                    continue
                 failures = 0 if self._has_more_than_ever() else failures
                 try:
                     failures += 1 if await self._back_off(error, failures) else 0
                 except TransferFailed as final:
                     self._turn(final)
                     failures = 0
+
+    def _deserves_a_fresh_start(self, error: TransferFailed) -> bool:
+        """Whether a coding broke for the first time: it cannot be gone on with, and may have been an accident."""
+        is_first = isinstance(error, DecodingFailed) and not self._has_broken_coding
+        self._has_broken_coding |= is_first
+        return is_first and self._order.options.is_repeatable
 
     def _turn(self, error: TransferFailed) -> None:
         """Go on from the next place that has the file; raises the error where there is none."""
@@ -255,7 +266,7 @@ class Transfer:
         first = Delivery(exchange, holding, facilities=facilities, limiter=self._limiter, options=options)
         resource = holding.resource
         missing = (holding.length or 0) - holding.written.total
-        is_single = options.max_connections == 1 or not options.may_ask_for_parts
+        is_single = self._gives_no_parts or options.max_connections == 1 or not options.may_ask_for_parts
         if resource is None or is_single or not may_split(resource, missing):
             return await self._watch_alone(first, position, gap)
         self._delivery = crew = Crew(
@@ -272,6 +283,7 @@ class Transfer:
         try:
             return await crew.run(first, position=position, gap=gap)
         finally:
+            self._gives_no_parts |= crew.was_refused
             self._delivery = None
 
     async def _watch_alone(self, delivery: Delivery, position: int, gap: ByteRange) -> Delivered:

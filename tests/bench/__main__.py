@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from tests.bench import calls, kernels, kills, mutants, power, report
+from tests.bench.faults import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
