@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from tests.bench import calls, kernels, kills, mutants, power, report
-from tests.bench.faults import table
+from tests.bench.faults import table as faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.bench.results import Family
 
 _BENCHES: Final[dict[str, Callable[[argparse.Namespace], Family]]] = {
+    "faults": lambda _: faults.run_ours(),
+    "peers": lambda _: faults.run_peers(),
     "kills": lambda given: kills.run(given.count or 200, seed=given.seed),
     "kills_at_calls": lambda given: calls.kills(given.count, seed=given.seed, first=given.first),
     "kills_of_recovery": lambda given: calls.kills_of_recovery(given.count, seed=given.seed, first=given.first),

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from bgdl_jupyter.storage import leftovers
 from bgdl_jupyter.storage.leftovers import discard_leftovers
 from bgdl_jupyter.storage.partial_file import PartialFile, partial_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GUID = UUID("6f0c2f9d0b5e4d8f9a3c1f0e7d6b5a49")
 
