@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         InvalidTransferState as InvalidTransferState,
         ManifestProblem as ManifestProblem,
         NetworkFailed as NetworkFailed,
+        PostProcessingFailed as PostProcessingFailed,
         ProtocolViolation as ProtocolViolation,
         RangesNotSupported as RangesNotSupported,
         RedirectRefused as RedirectRefused,
@@ -69,6 +70,10 @@ if TYPE_CHECKING:
         CommonOptions as CommonOptions,
         DownloadOptions as DownloadOptions,
         ManifestOptions as ManifestOptions,
+    )
+    from bgdl_jupyter.post_processing import (
+        PostProcessing as PostProcessing,
+        PostProcessingState as PostProcessingState,
     )
     from bgdl_jupyter.model.values import (
         BackgroundDownloadProgress as BackgroundDownloadProgress,
@@ -110,6 +115,7 @@ _PLACES = {
         "InvalidTransferState",
         "ManifestProblem",
         "NetworkFailed",
+        "PostProcessingFailed",
         "ProtocolViolation",
         "RangesNotSupported",
         "RedirectRefused",
@@ -132,6 +138,7 @@ _PLACES = {
         "Step",
         "TransferActivity",
     ),
+    "bgdl_jupyter.post_processing": ("PostProcessing", "PostProcessingState"),
     "bgdl_jupyter.model.values": (
         "BackgroundDownloadProgress",
         "BackgroundTransferFileRange",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from bgdl_jupyter.errors import BackgroundTransferError
+    from bgdl_jupyter.post_processing import PostProcessing
     from bgdl_jupyter.ranges import ByteRange, RangeSet
     from bgdl_jupyter.resource import Resource
     from bgdl_jupyter.status import BackgroundTransferStatus, Integrity, TransferActivity
@@ -115,6 +116,14 @@ class Completed(OperationEvent):
     size: int
     integrity: Integrity
     digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostProcessingChanged(OperationEvent):
+    """What follows a complete file is in another state, or further on."""
+
+    old: PostProcessing
+    new: PostProcessing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

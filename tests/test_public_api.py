@@ -50,6 +50,9 @@ NAMES = [
     "NetworkFailed",
     "NotificationSetting",
     "PasswordCredential",
+    "PostProcessing",
+    "PostProcessingFailed",
+    "PostProcessingState",
     "ProtocolViolation",
     "RangesNotSupported",
     "RedirectRefused",
@@ -131,6 +134,7 @@ MEMBERS = {
         current_web_error_status make_current_in_transfer_group status activity status_reason allowed_steps integrity
         has_restarted set_request_header remove_request_header request_headers provide_credential error
         verify mirrors
+        post_processing post_process_result standing is_over
     """,
     "BackgroundTransferGroup": """
         create_group name transfer_behavior max_parallel max_rate progress operations pause resume cancel retry_failed
@@ -141,6 +145,7 @@ MEMBERS = {
         bytes_received total_bytes_to_receive status has_response_changed has_restarted fraction
     """,
     "BackgroundTransferFileRange": "offset length",
+    "PostProcessing": "state bytes_done bytes_total members_done members_total path error fraction",
     "ResponseInformation": "actual_uri headers is_resumable status_code",
     "UnconstrainedTransferRequestResult": "is_unconstrained reason",
     "BackgroundTransferError": "get_status web_error_status http_status hresult hint",

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.model import display
-from bgdl_jupyter.model.draft import OPTION_NAMES
 from bgdl_jupyter.model.intake import MANIFEST_FORMATS
 from bgdl_jupyter.status import BackgroundTransferCostPolicy, BackgroundTransferPriority, CreationCollisionOption
 
@@ -31,6 +30,18 @@ _COLLISIONS: Final = {
     "fail": CreationCollisionOption.FAIL_IF_EXISTS,
     "open": CreationCollisionOption.OPEN_IF_EXISTS,
 }
+_TAKEN_AS_THEY_ARE: Final = (
+    "group",
+    "sha256",
+    "checksum",
+    "priority",
+    "collision",
+    "cost_policy",
+    "max_size",
+    "expect_type",
+    "method",
+    "post_process",
+)
 #: The shortest beginning of a guid that names an operation.
 _SHORTEST_PREFIX: Final = 4
 
@@ -112,19 +123,21 @@ def add_download_arguments(parser: argparse.ArgumentParser) -> None:
     add("--method", metavar="METHOD", help="another method than GET")
     add("--body", metavar="FILE", help="send this file as the request's body (POST unless --method says otherwise)")
     add("--sensitive-query", action="store_true", help="keep the whole query of the URI secret")
-    if "unpack" in OPTION_NAMES:
-        add("--unpack", action="store_true", help="unpack the archive when it is there")
+    add("--unpack", action="store_true", help="unpack the archive when it is there, into a folder beside it")
+    add("--unpack-to", metavar="FOLDER", help="unpack the archive into this folder")
+    add("--post-process", metavar="MODULE:FUNCTION", help="call this function with the path of what is there then")
 
 
 def download_options(given: argparse.Namespace) -> dict[str, Any]:
     """Return what was given by `add_download_arguments` as the keywords of `download`."""
-    names = ("group", "sha256", "checksum", "priority", "collision", "cost_policy", "max_size", "expect_type", "method")
-    options = {name: getattr(given, name) for name in names if getattr(given, name) is not None}
+    options = {name: getattr(given, name) for name in _TAKEN_AS_THEY_ARE if getattr(given, name) is not None}
     if given.header:
         options["headers"] = dict(given.header)
     if given.body is not None:
         options["request_body_file"] = given.body
     options |= {name: True for name in ("sensitive_query", "unpack") if getattr(given, name, False)}
+    if given.unpack_to is not None:
+        options["unpack"] = given.unpack_to
     return options
 
 

@@ -118,12 +118,12 @@ def _get_many(given: argparse.Namespace) -> int:
 
 
 def _resume(given: argparse.Namespace) -> int:
-    chosen = [each for each in _chosen(given) if not each.status.is_final]
+    chosen = [each for each in _chosen(given) if not each.is_over]
     return _go_on_with(_taken_up(chosen), given)
 
 
 def _retry(given: argparse.Namespace) -> int:
-    operations = _taken_up([each for each in _chosen(given) if each.status.is_failure])
+    operations = _taken_up([each for each in _chosen(given) if each.standing.is_failure])
     housekeeping.take(operations, Step.RETRY)
     return _go_on_with(operations, given)
 
@@ -146,8 +146,8 @@ def _go_on_with(operations: list[DownloadOperation], given: argparse.Namespace) 
         _print_json([terminal.record(each) for each in operations])
     else:
         for each in operations:
-            if each.status.is_success:
-                print(each.destination)
+            if each.standing.is_success:
+                print(each.post_processing.path or each.destination)
     return _code(operations)
 
 
@@ -157,9 +157,10 @@ def _follow(operations: list[DownloadOperation], given: argparse.Namespace) -> N
 
 
 def _code(operations: Sequence[DownloadOperation]) -> int:
-    if any(each.status.is_final and not each.status.is_success for each in operations):
+    standings = [each.standing for each in operations]
+    if any(each.is_final and not each.is_success for each in standings):
         return Exit.FAILED
-    return Exit.DONE if all(each.status.is_success for each in operations) else Exit.ATTENTION
+    return Exit.DONE if all(each.is_success for each in standings) else Exit.ATTENTION
 
 
 def _list(given: argparse.Namespace) -> int:

@@ -104,9 +104,9 @@ def _positional(verb: str, parser: MagicParser) -> list[str]:
 
 def _is_meant(operation: DownloadOperation, verb: str) -> bool:
     if verb == "clear":
-        return bool(operation.status.is_final)
+        return bool(operation.is_over)
     if verb == "cancel":
-        return not operation.status.is_final
+        return not operation.is_over
     step = _STEPS.get(verb)
     return step is None or step in operation.allowed_steps
 

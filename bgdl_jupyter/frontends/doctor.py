@@ -29,6 +29,7 @@ _EXTRAS: Final = {
     "fsspec": ("fsspec", "destinations in object stores"),
     "dask": ("distributed", "downloads on a Dask cluster"),
     "desktop": ("desktop_notifier", "notifications of the desktop"),
+    "zstd": ("backports.zstd", "unpacking of Zstandard files"),
     "dbus": ("dbus_fast", "the cost of the network, from NetworkManager"),
 }
 
@@ -243,7 +244,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _extras() -> list[Finding]:
-    missing = {extra: what for extra, (module, what) in _EXTRAS.items() if importlib.util.find_spec(module) is None}
+    missing = {extra: what for extra, (module, what) in _EXTRAS.items() if not _is_there(module)}
     return [
         Finding(
             subject=f"extra {extra}",
@@ -253,6 +254,15 @@ def _extras() -> list[Finding]:
         )
         for extra, what in missing.items()
     ]
+
+
+def _is_there(module: str) -> bool:
+    if module == "backports.zstd" and sys.version_info >= (3, 14):
+        return True  # Python's own
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package that it would be in
+        return False
 
 
 def _applications() -> list[Finding]:

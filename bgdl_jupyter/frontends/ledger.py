@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.events import Event
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.registry import Registry
+    from bgdl_jupyter.post_processing import PostProcessing
 
 #: An application and the name of a group in it; the empty name stands for the operations in no group.
 GroupKey = tuple[str, str]
@@ -64,6 +65,12 @@ class Entry:
     def is_wanted(self) -> bool:
         """Whether its bytes count: those of what was canceled do not."""
         return self.kind != "canceled"
+
+    @property
+    def following(self) -> PostProcessing | None:
+        """What follows the file, while it is not over."""
+        operation = self.operation
+        return operation.post_processing if operation.status.is_success and not operation.is_over else None
 
 
 class Tally:
@@ -263,7 +270,7 @@ class Ledger:
 
     def _entry_of(self, operation: DownloadOperation, before: Entry | None) -> Entry:
         fraction, kind = operation.fraction, kind_of(operation)
-        is_final = operation.status.is_final
+        is_over = operation.is_over
         was_old = before.is_old if before else operation.guid in self._restored and operation.was_seen
         return Entry(
             operation=operation,
@@ -274,7 +281,7 @@ class Ledger:
             rate=round(operation.rate),
             share=None if fraction is None else round(fraction * _MILLIONTHS),
             allowed=allowed_verbs(operation),
-            is_old=is_final and was_old,
+            is_old=is_over and was_old,
         )
 
     def find(self, operation_id: UUID) -> Entry | None:

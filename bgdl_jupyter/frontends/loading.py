@@ -30,7 +30,7 @@ def load(shell: InteractiveShell) -> None:
         control_comms()
         runner.place.call(_begin, runner)
     restored = downloader.restore()
-    news = [each for each in restored if not (each.status.is_final and each.was_seen)]
+    news = [each for each in restored if not (each.is_over and each.was_seen)]
     sys.stdout.write(f"bgdl_jupyter: {in_a_line(news)}\n")
     if news and kernel_is_running():
         from IPython.display import display
@@ -53,7 +53,7 @@ def in_a_line(restored: Sequence[DownloadOperation]) -> str:
         return "no downloads from before; %bgdl URI starts one"
     running = sum(each.status.is_running and not each.is_held for each in restored)
     held = sum(each.is_held for each in restored)
-    failed = sum(each.status.is_failure for each in restored)
+    failed = sum(each.standing.is_failure for each in restored)
     parts = [f"{len(restored):,} download{'s' if len(restored) > 1 else ''} restored"]
     parts += [f"{running:,} running"] if running else []
     parts += [f"{failed:,} failed"] if failed else []

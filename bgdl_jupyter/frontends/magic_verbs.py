@@ -90,7 +90,7 @@ def _step(step: Step, done: str) -> Callable[[Namespace], Words]:
 
 
 def _take(operations: Sequence[DownloadOperation], step: Step, done: str, *, is_one_meant: bool) -> Words:
-    live = [each for each in operations if not each.status.is_final or step is Step.RETRY]
+    live = [each for each in operations if not each.is_over or step is Step.RETRY]
     if is_one_meant and len(operations) == 1 and step not in operations[0].allowed_steps:
         _refuse(operations[0], step)
     taken = housekeeping.take(live, step)
@@ -131,7 +131,7 @@ def _resume(given: Namespace) -> Words:
 def _retry(given: Namespace) -> Words:
     operations = _operations(given)
     if not given.names:
-        operations = [each for each in operations if each.status.is_failure]
+        operations = [each for each in operations if each.standing.is_failure]
     return _take(operations, Step.RETRY, "Started again", is_one_meant=bool(given.names))
 
 

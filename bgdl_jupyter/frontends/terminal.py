@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.model.group import GroupProgress
     from bgdl_jupyter.model.operation import DownloadOperation
+    from bgdl_jupyter.post_processing import PostProcessing
 
 #: Seconds between two drawings of a bar, and between two lines where there is no terminal.
 _REDRAW: Final = 0.25
@@ -50,7 +51,7 @@ def follow(operations: Sequence[DownloadOperation], stream: TextIO, *, quiet: bo
 
 
 def _stands_still(operation: DownloadOperation) -> bool:
-    return operation.is_held or operation.status.is_final or operation.status.waits_for_a_person
+    return operation.is_held or operation.is_over or operation.status.waits_for_a_person
 
 
 class _Bar:
@@ -90,7 +91,7 @@ class _Lines:
 
     def _say_news(self, operations: Sequence[DownloadOperation]) -> None:
         for operation in operations:
-            status = operation.status.name
+            status = f"{operation.status.name} {operation.post_processing.state.value}"
             if self._said.get(operation.guid) != status:
                 self._said[operation.guid] = status
                 self._write(display.one_line(operation).strip("<>"))
@@ -146,8 +147,18 @@ def record(operation: DownloadOperation) -> dict[str, Any]:
         "held_by": operation.holder,
         "bytes_received": operation.progress.bytes_received,
         "total_bytes": operation.progress.total_bytes_to_receive,
+        "post_processing": _post_processing(operation.post_processing),
         "integrity": operation.integrity.value if operation.integrity is not None else None,
         "digest": operation.digest or None,
         "error": operation.error.web_error_status.name if operation.error is not None else None,
         "allowed_steps": sorted(step.value for step in operation.allowed_steps if step is not Step.OVERRIDE),
+    }
+
+
+def _post_processing(following: PostProcessing) -> dict[str, Any]:
+    return {
+        "state": following.state.value,
+        "path": following.path,
+        "members": following.members_done,
+        "error": following.error or None,
     }

@@ -44,13 +44,13 @@ _STEPS: Final = {
 
 def allowed_verbs(operation: DownloadOperation) -> frozenset[Verb]:
     """Return what may be asked of an operation now."""
-    return _verbs_for(operation.allowed_steps, operation.status.is_final, operation.is_held)
+    return _verbs_for(operation.allowed_steps, operation.is_over, operation.is_held)
 
 
 @functools.lru_cache(maxsize=256)  # few combinations, asked for each operation that changes
-def _verbs_for(steps: frozenset[Step], is_final: bool, is_held: bool) -> frozenset[Verb]:  # noqa: FBT001 (a cache's key)
+def _verbs_for(steps: frozenset[Step], is_over: bool, is_held: bool) -> frozenset[Verb]:  # noqa: FBT001 (a cache's key)
     found = {verb for verb in _STEPS if _first_of(verb, steps) is not None}
-    if is_final:
+    if is_over:
         found.discard(Verb.CANCEL)  # it would change nothing
         found |= set() if is_held else {Verb.CLEAR}
     return frozenset(found)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.frontends import words
 from bgdl_jupyter.frontends.verbs import Verb
+from bgdl_jupyter.model import display
+from bgdl_jupyter.post_processing import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.events import AlertRaised
     from bgdl_jupyter.frontends.ledger import Entry, Tally
     from bgdl_jupyter.model.group import BackgroundTransferGroup, GroupProgress
+    from bgdl_jupyter.post_processing import PostProcessing
 
 TARGET: Final = "bgdl_jupyter"
 VERSION: Final = 1
@@ -57,7 +60,16 @@ def operation_view(entry: Entry, *, root: Path | None) -> dict[str, Any]:
         "path": _path_below(root, operation.result_file) if operation.status.is_success else None,
         "position": entry.number,
         "integrity": operation.integrity.value if operation.integrity is not None else None,
+        "post_processing": post_processing_view(operation.post_processing),
     }
+
+
+def post_processing_view(following: PostProcessing) -> dict[str, Any] | None:
+    """Return what follows the file; None where nothing does."""
+    if following == NOTHING:
+        return None
+    words = display.post_processing(following) if following.is_pending else ""
+    return {"state": following.state.value, "text": words, "fraction": _share(following.fraction)}
 
 
 def group_view(name: str, group: BackgroundTransferGroup | None, tally: Tally) -> dict[str, Any]:

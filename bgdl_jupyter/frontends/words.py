@@ -46,6 +46,8 @@ def state(entry: Entry) -> str:
     if entry.kind in _WORDS:
         word, why = _WORDS[entry.kind], reason(operation)
         return why if why.startswith(word) else ": ".join(filter(None, (word, why)))
+    if entry.following is not None:
+        return display.post_processing(entry.following)
     if operation.status.is_idle:
         return reason(operation) or "not started"
     return clip(display.state(operation), _LONGEST_REASON)
@@ -53,7 +55,7 @@ def state(entry: Entry) -> str:
 
 def amount(entry: Entry) -> str:
     """Return how much is there of how much."""
-    if entry.kind == "completed" or entry.total is None:
+    if entry.kind == "completed" or entry.following is not None or entry.total is None:
         return display.size(entry.received) if entry.received or entry.kind == "completed" else ""
     return f"{display.size(entry.received)} of {display.size(entry.total)}"
 

@@ -22,7 +22,7 @@ from uuid import uuid4
 from traitlets import HasTraits
 
 from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest
-from bgdl_jupyter.events import OperationAdded, OptionsChanged, StatusChanged
+from bgdl_jupyter.events import OperationAdded, OptionsChanged, PostProcessingChanged, StatusChanged
 from bgdl_jupyter.model.alerting import Ending, announce
 from bgdl_jupyter.model.notifications import PLAIN, Notifications
 
@@ -159,7 +159,9 @@ class Batches:
             case OperationAdded(operation_id=operation_id, was_restored=was_restored):
                 self._joined(self._operation(operation_id), was_restored=was_restored)
             case StatusChanged():
-                self._stepped(self._operation(event.operation_id), event)
+                self._stepped(self._operation(event.operation_id), event.old, event.new, event.reason)
+            case PostProcessingChanged(old=old, new=new) if old.standing is not new.standing:
+                self._stepped(self._operation(event.operation_id), old.standing, new.standing, new.error)
             case OptionsChanged(operation_id=operation_id, names=names) if "holder" in names:
                 self._changed_hands(self._operation(operation_id))
 
@@ -171,35 +173,43 @@ class Batches:
             return
         batch = self._open.get(operation.batch)
         if batch is None:
-            if operation.status.is_final:
+            if operation.is_over:
                 return
             batch = self._reopened(operation, was_restored=was_restored)
         batch.counted.add(operation.guid)
-        batch.statuses[operation.status] += 1
+        batch.statuses[operation.standing] += 1
         batch.groups.add(operation.group)
         batch.name = operation.name
-        if operation.status.is_failure:
+        if operation.standing.is_failure:
             batch.failure = operation.status_reason
         self._changed_hands(operation)
 
-    def _stepped(self, operation: DownloadOperation | None, event: StatusChanged) -> None:
+    def _stepped(
+        self,
+        operation: DownloadOperation | None,
+        old: BackgroundTransferStatus,
+        new: BackgroundTransferStatus,
+        reason: str,
+    ) -> None:
         if operation is None or operation.batch is None:
             return
+        if new.is_success:
+            new = operation.standing  # what follows the file may not be over
         batch = self._open.get(operation.batch)
         if batch is None:
-            if event.new.is_final:
+            if new.is_final:
                 return
             batch = self._reopened(operation)
         if operation.guid in batch.counted:
-            batch.statuses[event.old] -= 1
+            batch.statuses[old] -= 1
         batch.counted.add(operation.guid)
         batch.groups.add(operation.group)
-        batch.statuses[event.new] += 1
+        batch.statuses[new] += 1
         batch.name = operation.name
-        if event.new.is_failure:
-            batch.failure = event.reason
+        if new.is_failure:
+            batch.failure = reason
             if not operation.is_awaited:
-                log.warning("%s: %s", operation.name, event.reason)
+                log.warning("%s: %s", operation.name, reason)
         self._look_soon(batch)
 
     def _reopened(self, operation: DownloadOperation, *, was_restored: bool = False) -> Batch:
@@ -214,7 +224,7 @@ class Batches:
 
     def _changed_hands(self, operation: DownloadOperation | None) -> None:
         """Whoever runs the last of a batch lets it fire."""
-        if operation is None or operation.is_held or operation.status.is_final:
+        if operation is None or operation.is_held or operation.is_over:
             return
         batch = self._open.get(operation.batch or "")
         if batch is not None:
@@ -223,8 +233,8 @@ class Batches:
     def removed(self, operation: DownloadOperation) -> None:
         """Count an operation no longer that is gone before it was final; what was final stays counted."""
         batch = self._open.get(operation.batch or "")
-        if batch is not None and not operation.status.is_final:
-            batch.statuses[operation.status] -= 1
+        if batch is not None and not operation.is_over:
+            batch.statuses[operation.standing] -= 1
             self._look_soon(batch)
 
     def _look_soon(self, batch: Batch) -> None:

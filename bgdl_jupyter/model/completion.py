@@ -9,11 +9,9 @@ state file is the user's own: one that others may write to is refused before any
 from __future__ import annotations
 
 import asyncio
-import importlib
 import inspect
 import logging
 import os
-import re
 import subprocess
 import threading
 import warnings
@@ -22,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest, InvalidTransferState
-from bgdl_jupyter.events import OperationAdded, OperationRemoved, StatusChanged
+from bgdl_jupyter.events import OperationAdded, OperationRemoved, PostProcessingChanged, StatusChanged
 from bgdl_jupyter.model.host import host
+from bgdl_jupyter.model.named_functions import check_name, load_function
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,7 +37,6 @@ log = logging.getLogger(__name__)
 Trigger = Callable[..., object] | str | Sequence[str]
 
 KIND: Final = "completion"
-_IMPORT: Final = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SHOWN_OF_OUTPUT: Final = 2000
 
 
@@ -126,9 +124,7 @@ class BackgroundTransferCompletionGroup:
 
 def _checked(trigger: object) -> Trigger:
     if isinstance(trigger, str):
-        if not _IMPORT.fullmatch(trigger):
-            raise InvalidRequest(f"{trigger[:80]!r} is not of the form 'package.module:function'.")
-        return trigger
+        return check_name(trigger)
     if inspect.iscoroutinefunction(trigger):
         raise InvalidRequest("A trigger is a plain function; one that starts with `async` would never be awaited.")
     if callable(trigger):
@@ -196,21 +192,25 @@ class Completions:
     def _add(self, enabled: _Enabled) -> None:
         self._enabled[enabled.key] = enabled
         for operation in self._runner.registry.all():
-            if operation.batch in enabled.batches and not operation.status.is_final:
+            if operation.batch in enabled.batches and not operation.is_over:
                 enabled.unfinished.add(operation.guid)
         self._look()
 
     def _hear(self, event: Event) -> None:
         if self._enabled:
             match event:
-                case StatusChanged(operation_id=operation_id) | OperationAdded(operation_id=operation_id):
+                case (
+                    StatusChanged(operation_id=operation_id)
+                    | PostProcessingChanged(operation_id=operation_id)
+                    | OperationAdded(operation_id=operation_id)
+                ):
                     self._count(operation_id)
                 case OperationRemoved(operation_id=operation_id):
                     self._leave(operation_id)
 
     def _count(self, operation_id: UUID) -> None:
         operation = self._runner.registry.find(operation_id)
-        if operation is None or operation.status.is_final:
+        if operation is None or operation.is_over:
             self._leave(operation_id)
             return
         for enabled in self._enabled.values():
@@ -273,11 +273,8 @@ def _takes_operations(function: Callable[..., object]) -> bool:
 
 
 def _call_by_name(name: str, operations: list[DownloadOperation]) -> None:
-    module, _, path = name.partition(":")
     try:
-        found: Any = importlib.import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
+        found = load_function(name)
     except Exception:  # whatever a module does when it is loaded
         log.exception("The trigger %r of a completion group cannot be loaded", name)
         return
@@ -285,7 +282,7 @@ def _call_by_name(name: str, operations: list[DownloadOperation]) -> None:
 
 
 def _counts(operations: Iterable[DownloadOperation]) -> dict[str, str]:
-    statuses = [each.status for each in operations]
+    statuses = [each.standing for each in operations]
     return {
         "BGDL_COMPLETED": str(sum(each.is_success for each in statuses)),
         "BGDL_FAILED": str(sum(each.is_failure for each in statuses)),

@@ -129,7 +129,10 @@ class Creation:
         return operations + done
 
     def _done(self, draft: Draft) -> DownloadOperation | None:
-        return completed_twin(self._runner, self._owner(draft), draft, self._identity(draft))
+        twin = completed_twin(self._runner, self._owner(draft), draft, self._identity(draft))
+        if twin is not None and draft.plan is not None:
+            self._runner.post_processor.ask(twin, draft.plan, draft.post_process)
+        return twin
 
     def _path(self, draft: Draft, taken: frozenset[str]) -> Path | None:
         """
@@ -214,6 +217,7 @@ class Creation:
         operation.secrets = replace(draft.secrets)
         operation.position, operation.batch = row.position, row.batch
         operation.identity = row.identity
+        operation.post_process = draft.post_process
         return operation
 
     def _refusal(self, conflict: RowConflict, draft: Draft, path: Path | None) -> DuplicateDownload | DestinationInUse:

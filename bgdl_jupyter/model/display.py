@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bgdl_jupyter.model.operation_state import OperationState
+    from bgdl_jupyter.post_processing import PostProcessing
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
@@ -60,12 +61,28 @@ def title(operation: OperationState) -> str:
 
 def state(operation: OperationState) -> str:
     """Return in words what it is doing, or why it is not."""
+    if operation.status.is_success and not operation.is_over:
+        return post_processing(operation.post_processing)
     if operation.status.is_running:
         words = _ACTIVITIES.get(operation.activity, "running")
     else:
         words = operation.status.name.lower().replace("_", " ")
     reason = operation.status_reason
     return plain(f"{words}: {reason}" if reason else words)
+
+
+def post_processing(following: PostProcessing) -> str:
+    """Return in words how far that is which follows a file."""
+    if not following.is_running:
+        return "complete, waits to be processed"
+    if following.bytes_total is None or following.path is not None:
+        return "complete, being processed"
+    parts = [f"{following.fraction or 0.0:.0%}"]
+    if following.members_total is not None:
+        parts.append(f"{following.members_done:,} of {following.members_total:,} files")
+    elif following.members_done > 1:
+        parts.append(f"{following.members_done:,} files")
+    return f"unpacking: {', '.join(parts)}"
 
 
 def amount(operation: OperationState) -> str:
@@ -113,9 +130,10 @@ def ordered(operations: Iterable[OperationState]) -> list[OperationState]:
     """Return the running first, then the failed, the waiting, and what is done."""
 
     def rank(operation: OperationState) -> int:
-        status = operation.status
+        status = operation.standing
         if status.is_running:
-            return 0 if operation.activity > TransferActivity.QUEUED else 2
+            is_moving = operation.activity > TransferActivity.QUEUED or operation.post_processing.is_running
+            return 0 if is_moving else 2
         if status.is_failure:
             return 1
         return 4 if status.is_final else 3

@@ -26,6 +26,7 @@ from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.intake import Intake
 from bgdl_jupyter.model.notifications import Notifying
+from bgdl_jupyter.model.post_processing_plan import UNPACK_LIMITS
 from bgdl_jupyter.model.probing import probe
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.model.restoring import group_of, restore
@@ -302,7 +303,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         self._secrets.proxy = credential_of(self.proxy_credential)
         self._secrets.provider = self.credential_provider
         self._secrets.ssl_context = self.ssl_context
-        return draft_download(
+        draft = draft_download(
             uri,
             result_file,
             defaults=self._defaults(),
@@ -311,6 +312,9 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
             options=options,
             may_be_folder=may_be_folder,
         )
+        if draft.post_process is not None:
+            self._runner.post_processor.warn()
+        return draft
 
     def _defaults(self) -> dict[str, Any]:
         group = self.transfer_group.name if self.transfer_group is not None else self.group
@@ -323,6 +327,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
             "group": group,
             "staging": self._staging(),
             "options": {name: getattr(self, name) for name in COPIED},
+            "unpack_limits": tuple(getattr(self, name) for name in UNPACK_LIMITS),
         }
 
     def _staging(self) -> Path:

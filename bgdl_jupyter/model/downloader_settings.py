@@ -68,6 +68,11 @@ class DownloaderSettings(Configurable):
     ca_file = CUnicode("", help="A PEM file of authorities to trust beside the system's; empty for none.").tag(
         config=True
     )
+    unpack_max_size = Int(10**12, help="Refuse to unpack what becomes more bytes.").tag(config=True)
+    unpack_max_ratio = Float(1000.0, help="Refuse to unpack what becomes so many times larger; from 100 MB on.").tag(
+        config=True
+    )
+    unpack_max_members = Int(10**6, help="Refuse to unpack what holds more files and folders.").tag(config=True)
     trust_env = Bool(default_value=True, help="Take proxies from the environment.").tag(config=True)
     use_netrc = Bool(default_value=False, help="Take credentials from the netrc file.").tag(config=True)
 
@@ -87,7 +92,7 @@ class DownloaderSettings(Configurable):
         ["resume", "pause", "cancel", "ask"], "resume", help="What becomes of what ran in a kernel before."
     ).tag(config=True)
 
-    @validate(*SHARED, "max_connections_per_download", "max_size")
+    @validate(*SHARED, "max_connections_per_download", "max_size", "unpack_max_size", "unpack_max_members")
     def _check_count(self, proposal: Any) -> int | None:
         value: int | None = proposal["value"]
         if value is not None and value < 1:

@@ -16,6 +16,7 @@ from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
 from bgdl_jupyter.model.headers import check_header
 from bgdl_jupyter.model.options import DownloadOptions
+from bgdl_jupyter.model.post_processing_plan import KEPT_AS, plan_of
 from bgdl_jupyter.model.stores import Location, is_store, local_path, locate
 from bgdl_jupyter.model.trust import trusting
 from bgdl_jupyter.secret import Credential, Secret, is_secret_header
@@ -25,6 +26,8 @@ from bgdl_jupyter.storage.filenames import check_destination, name_from_uri
 from bgdl_jupyter.uris import is_loopback, origin_of, split_uri
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bgdl_jupyter.uris import Origin
 
 #: What `create_download`, `download`, `download_many` and `%bgdl` take by keyword.
@@ -45,6 +48,14 @@ class Draft:
     location: Location | None = None
     secrets: OperationSecrets = field(default_factory=OperationSecrets)
     operation_id: UUID = field(default_factory=uuid4)
+    post_process: Callable[..., Any] | None = None
+    """What is called with the file, where it has no name."""
+
+    @property
+    def plan(self) -> dict[str, Any] | None:
+        """What is to follow the file, as it is kept; None for nothing."""
+        found: dict[str, Any] | None = self.values["options"].get(KEPT_AS)
+        return found
 
 
 def draft_download(
@@ -112,6 +123,11 @@ def draft_download(
         settings["ca_file"] = _ca_file(settings["ca_file"])
     _check_settings(settings)
     _refuse_clear_text(origin_of(split.public), taken, settings)
+    plan, function = plan_of(options, defaults["unpack_limits"])
+    if plan is not None:
+        settings[KEPT_AS] = plan.to_record()
+        if plan.unpacks and location is not None:
+            raise InvalidRequest("What is in a store is not unpacked there; download it to a folder, and unpack it.")
     values = {
         "requested_uri": split.public,
         "mirrors": mirrors,
@@ -136,6 +152,7 @@ def draft_download(
         application=options.get("application"),
         location=location,
         secrets=taken,
+        post_process=function,
     )
 
 

@@ -179,7 +179,7 @@ class BackgroundTransferGroup(HasResults, Owned):
         ExceptionGroup
             Of the error of each operation that failed.
         """
-        errors = [each.error for each in self.operations if each.status.is_failure and each.error is not None]
+        errors = [each.error for each in self.operations if each.standing.is_failure and each.error is not None]
         if errors:
             raise ExceptionGroup(f"{len(errors)} of {len(self._members)} downloads of {self.name!r} failed", errors)
 
@@ -203,12 +203,12 @@ class BackgroundTransferGroup(HasResults, Owned):
     def add_member(self, operation: DownloadOperation) -> None:
         """Take an operation in."""
         self._members[operation.guid] = operation
-        self._by_status[operation.status] += 1
+        self._by_status[operation.standing] += 1
 
     def remove_member(self, operation: DownloadOperation) -> None:
         """Let an operation go."""
         if self._members.pop(operation.guid, None) is not None:
-            self._by_status[operation.status] -= 1
+            self._by_status[operation.standing] -= 1
             self.look_again()
 
     def count_change(self, old: BackgroundTransferStatus, new: BackgroundTransferStatus) -> None:
@@ -264,7 +264,7 @@ _COUNTED_AS = {
 def progress_of(operations: list[DownloadOperation]) -> GroupProgress:
     """Return the progress of many operations as one; canceled ones do not count as bytes to come."""
     counts: Counter[str] = Counter(kind_of(each) for each in operations)
-    wanted = [each for each in operations if each.status is not BackgroundTransferStatus.CANCELED]
+    wanted = [each for each in operations if not each.standing.is_canceled]
     totals = [each.progress.total_bytes_to_receive for each in wanted]
     return GroupProgress(
         bytes_received=sum(each.progress.bytes_received for each in wanted),
@@ -277,9 +277,10 @@ def progress_of(operations: list[DownloadOperation]) -> GroupProgress:
 
 def kind_of(operation: DownloadOperation) -> str:
     """Return under which count of `GroupProgress` an operation falls."""
-    status = operation.status
+    status = operation.standing
     if status in _COUNTED_AS:
         return _COUNTED_AS[status]
     if status.is_paused:
         return "paused"
-    return "running" if operation.activity > TransferActivity.QUEUED else "queued"
+    is_moving = operation.activity > TransferActivity.QUEUED or operation.post_processing.is_running
+    return "running" if is_moving else "queued"

@@ -93,7 +93,7 @@ def pause_all() -> list[DownloadOperation]:
 def clear(operations: Iterable[DownloadOperation]) -> list[DownloadOperation]:
     """Forget final operations and what is left of those that have no file; return them. Finished files stay."""
     runner = current_runner()
-    final = [each for each in operations if each.status.is_final and not each.is_held]
+    final = [each for each in operations if each.is_over and not each.is_held]
     for operation in final:
         if not operation.status.is_success:
             discard_leftovers(operation.directory, operation.guid, operation.epoch)

@@ -154,7 +154,7 @@ class DownloadOperation(OperationState):
         done = threading.Event()
 
         def look() -> bool:
-            if self.status.is_final or self.status.waits_for_a_person:
+            if self.is_over or self.status.waits_for_a_person:
                 done.set()
             return done.is_set()
 
@@ -293,7 +293,7 @@ class DownloadOperation(OperationState):
             self._reports.add_progress(progress)
 
     def _completion(self) -> Outcome[DownloadOperation]:
-        return Outcome(lambda ring: self.watch(_once(lambda: self.status.is_final, ring)), self._result)
+        return Outcome(lambda ring: self.watch(_once(lambda: self.is_over, ring)), self._result)
 
     def _settlement(self) -> Outcome[DownloadOperation]:
         return Outcome(lambda ring: self.watch(_once(lambda: self._runner.is_settled(self), ring)), lambda: self)

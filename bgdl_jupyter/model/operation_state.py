@@ -23,6 +23,7 @@ from bgdl_jupyter.events import (
     Completed,
     DestinationChosen,
     Event,
+    PostProcessingChanged,
     Progressed,
     RangesArrived,
     ResourceProbed,
@@ -33,7 +34,7 @@ from bgdl_jupyter.model import display
 from bgdl_jupyter.model.credentials import OperationSecrets
 from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.live_changes import change_proxy, change_uri
-from bgdl_jupyter.model.placed import Placed
+from bgdl_jupyter.model.post_processed import PostProcessed
 from bgdl_jupyter.model.reports import Reports
 from bgdl_jupyter.model.values import BackgroundDownloadProgress, BackgroundTransferFileRange, ResponseInformation
 from bgdl_jupyter.ranges import EMPTY, RangeSet
@@ -58,7 +59,7 @@ _Status = BackgroundTransferStatus
 _UNSET: Final = object()
 
 
-class OperationState(Placed):
+class OperationState(PostProcessed):
     """What a `DownloadOperation` knows of itself, and how it takes in what happens."""
 
     def __init__(self, runner: Runner, **values: Any) -> None:
@@ -117,7 +118,10 @@ class OperationState(Placed):
             return error
         if self.status is _Status.CANCELED:
             return TransferCanceled(f"{display.title(self)} was canceled.", operation=self)
-        return None
+        following = self._post_processing_error() if self.status.is_success else None
+        if following is not None:
+            following.operation = self
+        return following
 
     @property
     def can_pause(self) -> bool:
@@ -129,6 +133,8 @@ class OperationState(Placed):
         """The steps that may be taken now."""
         if self.holder is not None:
             return frozenset()
+        if self.status.is_success:
+            return allowed_steps(self.status) | self.post_processing.allowed_steps
         steps = allowed_steps(self.status, can_pause=self.can_pause)
         has_lost_its_body = Step.RETRY in steps and self._runner.bodies.has_lost(self)  # type: ignore[arg-type]  # as above
         return steps - {Step.RETRY} if has_lost_its_body else steps
@@ -227,6 +233,7 @@ class OperationState(Placed):
         length = durable.resource.length if durable.resource else None
         received, total = durable.finished.total, length
         if self.status.is_success:
+            self.await_post_processing()
             received, total = self.size or 0, self.size
             self.finished_ranges = RangeSet.of([(0, received)])
         self._tell_progress(bytes_received=received, total=total)
@@ -294,6 +301,8 @@ class OperationState(Placed):
                 self._tell_progress(bytes_received=0, total=self.progress.total_bytes_to_receive)
             case Completed():
                 self._apply_completion(event)
+            case PostProcessingChanged():
+                self._apply_post_processing(event.new)
 
     def _set(self, name: str, value: object) -> None:
         """Set a trait if it is another value: traitlets' own way to find that out costs ten times as much."""
@@ -335,6 +344,7 @@ class OperationState(Placed):
         self._set("digest", event.digest or "")
         self._set("size", event.size)
         self._set("failure", None)
+        self.await_post_processing()
         self._reports.completed(event.size)
         self.finished_ranges = RangeSet.of([(0, event.size)])
         self._tell_progress(bytes_received=event.size, total=event.size)

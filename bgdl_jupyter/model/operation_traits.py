@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from traitlets import Bool, Dict, Float, Instance, Int, List, Unicode
+from traitlets import Bool, Dict, Float, Instance, Int, List, Unicode, default
 
 from bgdl_jupyter.model.owned import Owned
 from bgdl_jupyter.model.typed_traits import Enum, UseEnum
 from bgdl_jupyter.model.values import BackgroundDownloadProgress
+from bgdl_jupyter.post_processing import NOTHING, PostProcessing
 from bgdl_jupyter.status import (
     BackgroundTransferCostPolicy,
     BackgroundTransferPriority,
@@ -90,5 +91,12 @@ class OperationTraits(Owned):
     )
     started_at = Float(None, allow_none=True, help="When the first request was made.", read_only=True).tag(persist=True)
     failure = Dict(None, allow_none=True, help="What ended it.", read_only=True).tag(persist=True)
+    post_processing = Instance(
+        PostProcessing, help="How that is which follows the file, such as unpacking it.", read_only=True
+    ).tag(persist=True, wire=True, load=PostProcessing.from_record)
     created_at = Float(help="When it was created, seconds since the epoch, UTC.", read_only=True)
     final_at = Float(None, allow_none=True, help="When it became final.", read_only=True)
+
+    @default("post_processing")
+    def _nothing_follows(self) -> PostProcessing:
+        return NOTHING

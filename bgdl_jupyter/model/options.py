@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     import os
     import ssl
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bgdl_jupyter.model.group import BackgroundTransferGroup
     from bgdl_jupyter.status import BackgroundTransferCostPolicy, BackgroundTransferPriority, CreationCollisionOption
@@ -41,6 +41,11 @@ class CommonOptions(TypedDict, total=False):
         Whom to trust over TLS: a PEM file of authorities beside the system's, or a context, which dies with the kernel.
     storage_options:
         What fsspec is told of the store that the destination is in; kept in the vault.
+    unpack:
+        True to unpack the archive when it is there, into a folder beside it; or the folder to unpack into.
+    post_process:
+        A function that is called on a thread with the path of what is there then, or its name as
+        ``"package.module:function"``; only what has a name survives a restart of the kernel.
     application:
         Whose download it is, in the place of this notebook's.
     """
@@ -54,12 +59,14 @@ class CommonOptions(TypedDict, total=False):
     headers: Mapping[str, str] | None
     max_size: int | None
     method: str | None
+    post_process: Callable[..., Any] | str | None
     priority: BackgroundTransferPriority | str | int | None
     request_body_file: str | os.PathLike[str] | None
     sensitive_query: bool
     sha256: str | None
     ssl_context: ssl.SSLContext | None
     storage_options: Mapping[str, Any] | None
+    unpack: bool | str | os.PathLike[str] | None
 
 
 class DownloadOptions(CommonOptions, total=False):

@@ -22,6 +22,7 @@ from traitlets import TraitError
 from bgdl_jupyter.engine.order import Durable, LeaseLost
 from bgdl_jupyter.model.masking import masked_durable
 from bgdl_jupyter.model.operation import DownloadOperation
+from bgdl_jupyter.post_processing import PostProcessing
 from bgdl_jupyter.status import BackgroundTransferStatus
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def plain(value: object) -> Any:
         return str(value)
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
+    if isinstance(value, PostProcessing):
+        return value.to_record()
     if isinstance(value, Mapping):
         return {str(name): plain(each) for name, each in value.items()}
     return value

@@ -89,7 +89,7 @@ def _kept(application: str | None) -> list[str]:
 
 
 def _cancel_and_wait(operations: Sequence[DownloadOperation]) -> None:
-    outcomes = [each.cancel() for each in operations if not each.status.is_final]
+    outcomes = [each.cancel() for each in operations if not each.is_over]
     if current_runner().place.is_here():
         return  # waiting would stop the loop that ends them
     for outcome in outcomes:

@@ -49,6 +49,7 @@ def restore(runner: Runner, application: str, *, on_restore: str = "resume") -> 
     with _holding_alerts(runner, application):
         taken = runner.place.call_within(_WITHIN, _take_up, runner, acquired, on_restore)
         shown = _show(runner, application)
+        _take_up_following(runner, shown)
     return taken + shown
 
 
@@ -77,6 +78,7 @@ def look_after(runner: Runner, application: str) -> None:
     """Show what became of the operations that other kernels hold, and take over those whose kernel has died."""
     if runner.place.call(runner.has_restored, application):
         take_over(runner, application)
+        _take_up_following(runner, runner.place.call(runner.registry.of_application, application))
     held = runner.place.call(_held_of, runner, application)
     rows = runner.state.rows(operation_ids=held).result(_WITHIN)
     holders = _holders(runner, rows)
@@ -145,6 +147,19 @@ def _decide(runner: Runner, operation: DownloadOperation, on_restore: str) -> No
         _step(runner, operation, Step.CANCEL, reason="canceled when it was restored")
 
 
+def _take_up_following(runner: Runner, operations: Iterable[DownloadOperation]) -> None:
+    """Go on with what follows files that are there, where the kernel that did it has ended."""
+    for operation in operations:
+        if operation.is_held and operation.status.is_success:
+            acquired = runner.state.acquire_one(operation.guid).result(_WITHIN)
+            if acquired is not None:
+                runner.place.call_within(_WITHIN, _follow, runner, operation, acquired)
+
+
+def _follow(runner: Runner, operation: DownloadOperation, acquired: Acquired) -> None:
+    _get_back(runner, operation, acquired.row, is_disputed=not acquired.was_proven_dead, on_restore="resume")
+
+
 def _interrupted(operation: DownloadOperation) -> TransferFailed:
     """Return the error of a request that must not be sent twice and was under way when its kernel died."""
     return TransferFailed(
@@ -184,7 +199,7 @@ def _show_rows(runner: Runner, rows: Iterable[OperationRow], holders: Mapping[st
             continue
         operation = _readable(runner, row)
         if operation is not None:
-            if not row.is_final:
+            if not operation.is_over:
                 operation.hold(_holder_of(row, holders))
             shown.append(operation)
     runner.introduce(shown, was_restored=True)
@@ -195,7 +210,7 @@ def _show_rows(runner: Runner, rows: Iterable[OperationRow], holders: Mapping[st
 
 def _holders(runner: Runner, rows: Iterable[OperationRow]) -> dict[str, str]:
     """Return for each living kernel that holds one of the operations how it is called."""
-    examples = {row.owner: row.operation_id for row in rows if row.owner and not row.is_final}
+    examples = {row.owner: row.operation_id for row in rows if row.owner}
     asked = {owner: runner.state.holder(operation_id) for owner, operation_id in examples.items()}
     found = {owner: answer.result(_WITHIN) for owner, answer in asked.items()}
     return {owner: f"kernel {holder.pid} on {holder.host}" for owner, holder in found.items() if holder is not None}
@@ -231,7 +246,7 @@ def _refresh_one(runner: Runner, operation: DownloadOperation, row: OperationRow
     except ValueError as error:
         log.warning("%s It is shown as it was.", error)
         return
-    if row.is_final:
+    if operation.is_over:
         operation.let_go()
     else:
         operation.hold(_holder_of(row, holders))

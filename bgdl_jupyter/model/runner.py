@@ -23,6 +23,7 @@ from bgdl_jupyter.events import (
     OperationEvent,
     OperationRemoved,
     OptionsChanged,
+    PostProcessingChanged,
     StatusChanged,
 )
 from bgdl_jupyter.model import display
@@ -36,6 +37,7 @@ from bgdl_jupyter.model.held import HeldWatch
 from bgdl_jupyter.model.masking import masked_event
 from bgdl_jupyter.model.notifications import AlertSwitch
 from bgdl_jupyter.model.persistence import StateJournal, columns_of, status_columns_of
+from bgdl_jupyter.model.post_processing import PostProcessor
 from bgdl_jupyter.model.registry import Registry
 from bgdl_jupyter.model.shared_limits import SharedLimits, SharesLimits
 from bgdl_jupyter.model.transfers import Transfers
@@ -82,6 +84,7 @@ class Runner:
         self.batches = Batches(self)
         self.completions = Completions(self)
         self.bodies = Bodies(self)
+        self.post_processor = PostProcessor(self)
         self._restored: set[str] = set()
 
     # ------------------------------------------------------------------------------------------------ from any thread
@@ -95,7 +98,7 @@ class Runner:
 
         def each() -> None:
             for operation in operations:
-                if step in operation.allowed_steps and (operation.status.is_failure or not only_failed):
+                if step in operation.allowed_steps and (operation.standing.is_failure or not only_failed):
                     self._take_users_step(operation, step)
 
         self.place.call_within(60.0, each)
@@ -138,11 +141,19 @@ class Runner:
             self.change_status(operation, Step.COMPLETE, is_recorded=True)
             if operation.secret_names:
                 self.vault.delete(str(operation.guid))  # nothing is asked for with them any more
+            self.post_processor.begin(operation)
         elif isinstance(event, StatusChanged):
-            operation.look_again()
-            group = self.group_of(operation)
-            if group is not None:
-                group.count_change(event.old, event.new)
+            self._tell_who_waits(operation, event.old, operation.standing if event.new.is_success else event.new)
+        elif isinstance(event, PostProcessingChanged) and event.old.state is not event.new.state:
+            self._tell_who_waits(operation, event.old.standing, event.new.standing)
+
+    def _tell_who_waits(
+        self, operation: DownloadOperation, old: BackgroundTransferStatus, new: BackgroundTransferStatus
+    ) -> None:
+        operation.look_again()
+        group = self.group_of(operation)
+        if group is not None:
+            group.count_change(old, new)
 
     def change_status(
         self,
@@ -181,6 +192,9 @@ class Runner:
             self.transfers.cancel(operation)  # waits for the rename; whichever came first decides
             return
         old = operation.status
+        if old.is_success and step in operation.post_processing.allowed_steps:
+            self.post_processor.take(operation, step)
+            return
         if step is Step.CANCEL and old.is_final:
             return
         if step is Step.RETRY:
@@ -202,7 +216,7 @@ class Runner:
 
     def is_settled(self, operation: DownloadOperation) -> bool:
         """Whether nothing of the operation is under way: connections closed, bytes durable, leftovers removed."""
-        return operation.guid not in self.transfers
+        return operation.guid not in self.transfers and operation.guid not in self.post_processor
 
     def settled(self, operation: DownloadOperation) -> None:
         """Let those look who wait until nothing of the operation is under way."""
@@ -263,6 +277,8 @@ class Runner:
                 self.transfers.enqueue(operation)
             elif operation.status.is_canceled and operation.durable.file is not None:
                 self.transfers.clean_up(operation)  # nobody did, or lived to record it
+            elif operation.status.is_success and operation.holder is None:
+                self.post_processor.begin(operation)
 
     def dismiss(self, operations: Iterable[DownloadOperation]) -> None:
         """Keep operations no longer."""
@@ -286,7 +302,7 @@ class Runner:
                 for each in self.registry.all()
                 if application in (None, each.application)
                 and group in (None, each.group)
-                and not (each.status.is_final and each.was_seen)
+                and not (each.is_over and each.was_seen)
             ]
 
         return self.place.call(look)
@@ -295,7 +311,7 @@ class Runner:
         """Return the same as `current` for a caller who asked: what is final counts as seen from now on."""
         operations = self.current(application, group)
         for operation in operations:
-            if operation.status.is_final:
+            if operation.is_over:
                 self.mark_seen(operation)
         return operations
 
@@ -319,6 +335,8 @@ class Runner:
         operation.look_again()
         if operation.status.is_running and not operation.is_held:
             self.transfers.enqueue(operation)
+        elif not operation.is_held:
+            self.post_processor.begin(operation)
 
     def start_all(self, operations: Iterable[DownloadOperation]) -> None:
         """Start those that can be started."""
@@ -346,6 +364,7 @@ class Runner:
         self.admission.close()
         self.held.end()
         await self.conditions.aclose()
+        await self.post_processor.stop()
         await self.transfers.stop()
         await self.facilities.aclose()
 

@@ -29,6 +29,9 @@ Names = Callable[[Path, Callable[[Path], bool]], Iterator[Path]]
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV})
 _NO_EXCLUSIVE_RENAME: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 _RENAME_NOREPLACE: Final = 1
+_RENAME_EXCHANGE: Final = 2
+#: `AT_FDCWD`: paths are taken as they are.
+_HERE: Final = -100
 _PRIVATE: Final = 0o600
 
 
@@ -118,16 +121,7 @@ class Publication:
             raise
 
     def _rename_exclusively(self, name: str) -> None:
-        rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-        if rename is None:
-            raise NotImplementedError
-        old, new = os.fsencode(self.part), os.fsencode(name)
-        if rename(self.folder, old, self.folder, new, ctypes.c_uint(_RENAME_NOREPLACE)) == 0:
-            return
-        number = ctypes.get_errno()
-        if number in _NO_EXCLUSIVE_RENAME:
-            raise NotImplementedError
-        raise OSError(number, os.strerror(number))
+        _rename_at(self.folder, self.part, self.folder, name, flags=_RENAME_NOREPLACE)
 
     def _rename_onto_placeholder(self, name: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -166,6 +160,47 @@ class Publication:
         if status is not None and not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, a pipe or a socket"
             raise StorageFailed(f"{str(self.destination)!r} is {kind}; it is not replaced.")
+
+
+def rename_exclusively(old: Path, new: Path) -> None:
+    """
+    Rename a file or a folder to a name that nothing has.
+
+    Raises
+    ------
+    FileExistsError
+        Something has it. Where the system cannot refuse by itself, an empty folder that comes into being in the very
+        moment of the rename is taken for nothing.
+    """
+    try:
+        _rename_at(_HERE, str(old), _HERE, str(new), flags=_RENAME_NOREPLACE)
+    except NotImplementedError:
+        if os.path.lexists(new):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new)) from None
+        old.rename(new)
+
+
+def exchange(old: Path, new: Path) -> None:
+    """Let two folders have each other's names: in one step where the system has it."""
+    try:
+        _rename_at(_HERE, str(old), _HERE, str(new), flags=_RENAME_EXCHANGE)
+    except NotImplementedError:
+        aside = old.with_name(f"{old.name}.replaced")
+        new.rename(aside)
+        old.rename(new)
+        aside.rename(old)
+
+
+def _rename_at(old_folder: int, old: str, new_folder: int, new: str, *, flags: int) -> None:
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None) if os.name == "posix" else None
+    if rename is None:
+        raise NotImplementedError
+    if rename(old_folder, os.fsencode(old), new_folder, os.fsencode(new), ctypes.c_uint(flags)) == 0:
+        return
+    number = ctypes.get_errno()
+    if number in _NO_EXCLUSIVE_RENAME:
+        raise NotImplementedError
+    raise OSError(number, os.strerror(number))
 
 
 def find_published(

@@ -2,7 +2,7 @@
  * Numbers and states in words: decimal units, few digits, no jumping.
  */
 
-import type { GroupView, OperationView, Totals } from './protocol';
+import type { GroupView, OperationView, PostProcessingView, Totals } from './protocol';
 
 /** What we need of JupyterLab's translations. */
 export interface Translations {
@@ -68,6 +68,9 @@ export function describeOperation(operation: OperationView, trans: Translations)
     case 'failed':
       return operation.error ?? operation.reason;
     case 'moving':
+      if (operation.post_processing !== null) {
+        return operation.post_processing.text;
+      }
       return join(
         formatProgress(operation.received, operation.total, trans),
         formatRate(operation.rate),
@@ -75,7 +78,7 @@ export function describeOperation(operation: OperationView, trans: Translations)
       );
     default:
       return join(
-        operation.reason || statusWords(operation, trans),
+        operation.reason || operation.post_processing?.text || statusWords(operation, trans),
         operation.received > 0 ? formatProgress(operation.received, operation.total, trans) : ''
       );
   }
@@ -92,6 +95,13 @@ export function describeGroup(group: GroupView, trans: Translations): string {
     counts.failed > 0 ? trans._n('%1 failed', '%1 failed', counts.failed) : '',
     counts.paused > 0 && !live ? trans._n('%1 paused', '%1 paused', counts.paused) : ''
   );
+}
+
+/** How far the bar of an operation is: of its file, or of what follows it. */
+export function fractionOf(operation: OperationView): number | null {
+  return operation.status === 'COMPLETED' && operation.post_processing !== null
+    ? operation.post_processing.fraction
+    : operation.fraction;
 }
 
 /** How many files of a group are there: "3 of 12". */
@@ -133,8 +143,19 @@ const STATES: Readonly<Record<OperationView['status'], State>> = {
   ERROR: 'failed'
 };
 
-export function stateOf(operation: Pick<OperationView, 'status' | 'activity'>): State {
+const FOLLOWING: Readonly<Record<PostProcessingView['state'], State>> = {
+  waiting: 'waiting',
+  running: 'moving',
+  done: 'done',
+  failed: 'failed',
+  canceled: 'canceled'
+};
+
+export function stateOf(operation: Pick<OperationView, 'status' | 'activity' | 'post_processing'>): State {
   const state = STATES[operation.status];
+  if (state === 'done' && operation.post_processing !== null) {
+    return FOLLOWING[operation.post_processing.state];
+  }
   return state === 'moving' && operation.activity !== 'DOWNLOADING' ? 'waiting' : state;
 }
 

@@ -10,6 +10,7 @@ import {
   describeGroup,
   describeOperation,
   formatRate,
+  fractionOf,
   groupTitle,
   State,
   stateOf,
@@ -140,7 +141,8 @@ export function OperationRow(props: IRowProps & { operation: OperationView }): J
   const { operation, trans } = props;
   const state = stateOf(operation);
   const line = describeOperation(operation, trans);
-  const hasBar = state === 'moving' || (operation.fraction !== null && state !== 'done' && state !== 'canceled');
+  const fraction = fractionOf(operation);
+  const hasBar = state === 'moving' || (fraction !== null && state !== 'done' && state !== 'canceled');
   return (
     <>
       <StateIcon state={state} trans={trans} />
@@ -148,7 +150,7 @@ export function OperationRow(props: IRowProps & { operation: OperationView }): J
         <div className="bgdl-Row-name" title={operation.name} dir="auto">
           {operation.name}
         </div>
-        {hasBar ? <Bar fraction={operation.fraction} received={operation.received} state={state} label={operation.name} /> : null}
+        {hasBar ? <Bar fraction={fraction} received={operation.received} state={state} label={operation.name} /> : null}
         <div className={`bgdl-Row-line bgdl-mod-${state}`} title={operation.error ?? line}>
           {line}
         </div>

@@ -26,6 +26,7 @@ const STATUSES = [
 ] as const;
 
 const ACTIVITIES = ['NONE', 'QUEUED', 'CONNECTING', 'DOWNLOADING', 'BACKING_OFF', 'VERIFYING', 'COMMITTING'] as const;
+const FOLLOWING = ['waiting', 'running', 'done', 'failed', 'canceled'] as const;
 const STEPS = ['pause', 'resume', 'cancel', 'retry', 'clear'] as const;
 const ALERT_KINDS = ['success', 'failure', 'warning'] as const;
 const WORST = ['ok', 'paused', 'error'] as const;
@@ -36,6 +37,15 @@ export type Activity = (typeof ACTIVITIES)[number];
 export type Step = (typeof STEPS)[number];
 export type AlertKind = (typeof ALERT_KINDS)[number];
 export type Worst = (typeof WORST)[number];
+
+/** What follows a file that is there, such as unpacking it. */
+export interface PostProcessingView {
+  readonly state: (typeof FOLLOWING)[number];
+  /** How far it is, in words; empty when it is over. */
+  readonly text: string;
+  /** Between 0 and 1. */
+  readonly fraction: number | null;
+}
 
 /** One operation as the kernel shows it: no URL, no secret. Bytes; bytes per second; seconds. */
 export interface OperationView {
@@ -60,6 +70,8 @@ export interface OperationView {
   readonly path: string | null;
   readonly position: number;
   readonly integrity: string | null;
+  /** Null where nothing follows the file; a kernel with an older package does not speak of it. */
+  readonly post_processing: PostProcessingView | null;
 }
 
 export interface GroupCounts {
@@ -245,7 +257,17 @@ function operation(data: unknown): OperationView {
     error: optional(fields.error, value => text(value, 2000)),
     path: optional(fields.path, value => text(value, 4096)),
     position: number(fields.position),
-    integrity: optional(fields.integrity, value => text(value, 100))
+    integrity: optional(fields.integrity, value => text(value, 100)),
+    post_processing: optional(fields.post_processing, postProcessing)
+  };
+}
+
+function postProcessing(data: unknown): PostProcessingView {
+  const fields = record(data);
+  return {
+    state: oneOf(fields.state, FOLLOWING),
+    text: text(fields.text, 500),
+    fraction: optional(fields.fraction, share)
   };
 }
 

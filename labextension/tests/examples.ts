@@ -49,6 +49,7 @@ export function operation(fields: Partial<OperationView> = {}): OperationView {
     path: null,
     position: 0,
     integrity: null,
+    post_processing: null,
     ...fields
   };
 }

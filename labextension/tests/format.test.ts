@@ -11,6 +11,7 @@ import {
   formatPercent,
   formatProgress,
   formatRate,
+  fractionOf,
   stateOf
 } from '../src/format';
 import { plotPoints, RateHistory } from '../src/history';
@@ -56,6 +57,24 @@ describe('words', () => {
     assert.equal(describeOperation(failed, trans), '404 Not Found');
   });
 
+  it('tell what follows a file, which is not done before', () => {
+    const text = 'unpacking: 40%, 12 of 30 files';
+    const unpacking = operation({ status: 'COMPLETED', fraction: 1, post_processing: { state: 'running', text, fraction: 0.4 } });
+    assert.equal(stateOf(unpacking), 'moving');
+    assert.equal(describeOperation(unpacking, trans), text);
+    assert.equal(fractionOf(unpacking), 0.4);
+    const waiting = operation({ status: 'COMPLETED', post_processing: { state: 'waiting', text: 'waits', fraction: null } });
+    assert.equal(stateOf(waiting), 'waiting');
+    assert.equal(describeOperation(waiting, trans), 'waits');
+    const failed = operation({
+      status: 'COMPLETED',
+      error: 'The archive is damaged.',
+      post_processing: { state: 'failed', text: '', fraction: null }
+    });
+    assert.equal(stateOf(failed), 'failed');
+    assert.equal(describeOperation(failed, trans), 'The archive is damaged.');
+  });
+
   it('tell how a group stands', () => {
     const running = group({ counts: { total: 12, running: 2, completed: 3, failed: 1 }, received: 5e6, rate: 1e6 });
     assert.equal(describeGroup(running, trans), '5.00 MB · 1.00 MB/s · 1 failed');
@@ -70,8 +89,8 @@ describe('words', () => {
   });
 
   it('set waiting apart from moving', () => {
-    assert.equal(stateOf({ status: 'RUNNING', activity: 'DOWNLOADING' }), 'moving');
-    assert.equal(stateOf({ status: 'RUNNING', activity: 'BACKING_OFF' }), 'waiting');
+    assert.equal(stateOf(operation({ activity: 'DOWNLOADING' })), 'moving');
+    assert.equal(stateOf(operation({ activity: 'BACKING_OFF' })), 'waiting');
   });
 
   it('go in front of the title of the tab, once', () => {

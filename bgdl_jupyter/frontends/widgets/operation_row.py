@@ -59,6 +59,8 @@ class OperationRow:
     @property
     def _is_indeterminate(self) -> bool:
         entry = self.entry
+        if entry.following is not None:
+            return entry.kind in _MOVING and entry.following.fraction is None
         # Before the first byte nothing moves, and mostly the size comes with it.
         return entry.kind in _MOVING and entry.share is None and entry.received > 0
 
@@ -80,7 +82,8 @@ class OperationRow:
         )
 
     def _bar_traits(self) -> dict[str, Any]:
-        share = (self.entry.share or 0) / 1_000_000
+        following = self.entry.following
+        share = (self.entry.share or 0) / 1_000_000 if following is None else following.fraction or 0.0
         return {
             # A bar is a few hundred pixels wide: finer steps would be sent and not seen.
             "value": round(share * _STEPS_OF_A_BAR) / _STEPS_OF_A_BAR,

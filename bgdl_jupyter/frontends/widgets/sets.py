@@ -64,7 +64,7 @@ class WidgetSets:
         for operation in operations:
             if operation.group:
                 self.box((operation.application, operation.group))
-        live = [each for each in operations if not each.status.is_final]
+        live = [each for each in operations if not each.is_over]
         for operation in live[:_REVIVED]:
             self.row(operation)
 
