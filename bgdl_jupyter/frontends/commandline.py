@@ -31,6 +31,7 @@ from bgdl_jupyter.frontends.arguments import (
     shown,
 )
 from bgdl_jupyter.frontends.sample_server import SampleServer
+from bgdl_jupyter.frontends.settings import described
 from bgdl_jupyter.frontends.text import counted, forgotten
 from bgdl_jupyter.model import display, housekeeping, purging, verification
 from bgdl_jupyter.model.downloader import BackgroundDownloader
@@ -270,7 +271,7 @@ def _print_json(value: object) -> None:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     made = argparse.ArgumentParser(prog="jupyter bgdl", description="Downloads that go on in the background.")
-    made.add_argument("--help-all", action=_HelpAll, help="list the settings, which the environment may set, and leave")
+    made.add_argument("--help-all", action=_HelpAll, help="list all settings, and leave")
     commands = made.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
@@ -321,8 +322,7 @@ class _HelpAll(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         parser.print_help()
-        print("\nIn the environment a setting is named BGDL_ and its name in capitals: BGDL_MAX_PARALLEL=8\n")
-        print(BackgroundDownloader.class_get_help())
+        print(f"\n{described()}")
         parser.exit()
 
 

@@ -15,7 +15,7 @@ from bgdl_jupyter.model import display
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.batches import MakesBatches
 from bgdl_jupyter.model.bodies import SendsBodies
-from bgdl_jupyter.model.configuration import from_environment
+from bgdl_jupyter.model.configuration import configuration, from_environment
 from bgdl_jupyter.model.consent import Negotiable
 from bgdl_jupyter.model.creation import Creation
 from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
@@ -87,7 +87,8 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         if unknown:
             raise TypeError(f"BackgroundDownloader has no setting {unknown[0]!r}; see help(BackgroundDownloader).")
         environment = from_environment(self.class_traits(config=True))
-        super().__init__(**(environment | traits))
+        given = traits.get("config") or getattr(traits.get("parent"), "config", None)
+        super().__init__(**(environment | traits | {"config": configuration(given)}))
         self.completion_group = completion_group
         self._explicit = {name for name in SHARED if name in {*traits, *environment, *self._configured()}}
         self._share()
@@ -363,9 +364,8 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
 
 @functools.cache
 def default_downloader() -> BackgroundDownloader:
-    """Return the downloader of the magics and of `download`; made at the first use, with the kernel's configuration."""
-    configuration = host().present_configuration()
-    return BackgroundDownloader() if configuration is None else BackgroundDownloader(config=configuration)
+    """Return the downloader of the magics and of `download`; made at the first use."""
+    return BackgroundDownloader()
 
 
 def download(

@@ -320,7 +320,10 @@ def test_the_demo_works_offline_and_leaves_nothing(
 def test_help_all_lists_the_settings(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         main(["--help-all"])
-    assert "--BackgroundDownloader.max_parallel" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    for name, trait in BackgroundDownloader.class_traits(config=True).items():
+        assert f"c.BackgroundDownloader.{name} = {trait.default()!r}" in said
+        assert f"BGDL_{name.upper()}: " in said
 
 
 def test_the_command_is_found_by_jupyter():
