@@ -2,8 +2,9 @@
 How many connections to one host help: more while they make it faster, fewer at once when it is in trouble.
 
 A trial at a time: grow, measure one round with all connections in use, keep the growth if it brought something, else
-take it back and try again later. The first trials double, later ones add a quarter. Trouble outside a trial halves
-(additive increase, multiplicative decrease), down to a single connection that finds out whether the host is back.
+take it back and try again later. The first trials double, later ones add a quarter. Where doubling brought nothing,
+half may do as well: trials of less follow until one costs something. Trouble outside a trial halves (additive increase,
+multiplicative decrease), down to a single connection that finds out whether the host is back.
 """
 
 from __future__ import annotations
@@ -21,9 +22,16 @@ _TELLING_BYTES: Final = 256 * 1024
 # Growth by a factor f is worth it if the rate grew by at least this share of f - 1, and by so much in any case.
 _SHARE_OF_GROWTH: Final = 0.15
 _LEAST_GAIN: Final = 0.05
+# So much may be lost by halving: a line that is full fluctuates, which rounds of twice the length even out.
+_WORTH_HALF: Final = 0.15
+_LONGER: Final = 2
+# Bytes that wait so much of a round for our own disk say that the host gives enough.
+_FULL: Final = 0.3
 
-_PAUSE_BETWEEN_TRIALS: Final = 5.0
+# After a trial that brought nothing, doubled with each further one; and after trouble.
+_FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
+_PAUSE_AFTER_TROUBLE: Final = 5.0
 # A host that refused so many connections is not asked for as many again for so long.
 _REFUSAL_IS_REMEMBERED: Final = 60.0
 
@@ -50,6 +58,15 @@ class _Trial:
     rate: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """When a round began, and what had come and been held back until then."""
+
+    began: float
+    received: int
+    held_back: float
+
+
 class HostControl:
     """
     How many connections to one host are allowed now.
@@ -58,6 +75,8 @@ class HostControl:
     ----------
     start:
         How many at first.
+    least:
+        How many there are at least unless there is trouble; ``start`` where it is not given.
     ceiling:
         How many at most; may be set at any time.
     shortest_round:
@@ -70,20 +89,23 @@ class HostControl:
         self,
         *,
         start: int = 4,
+        least: int | None = None,
         ceiling: int = 16,
         shortest_round: float = _SHORTEST_ROUND,
         share_of_growth: float = _SHARE_OF_GROWTH,
     ) -> None:
         self.ceiling = ceiling
+        self._least = start if least is None else least
         self._shortest_round = shortest_round
         self._share_of_growth = share_of_growth
         self._allowed = start
         self._now = -math.inf
-        self._round: tuple[float, int] | None = None  # when it began, and the bytes until then
+        self._round: _Round | None = None
+        self._tries_less = self._has_grown = False
         self._trial: _Trial | None = None
         self._is_climbing_fast = True
         self._next_trial = -math.inf
-        self._pause = _PAUSE_BETWEEN_TRIALS
+        self._pause = _FIRST_PAUSE
         self._refused: tuple[int, float] = (0, -math.inf)  # how many were refused, and when
         self._was_cut = False
         self._least_latency = math.inf
@@ -91,6 +113,11 @@ class HostControl:
 
     def __repr__(self) -> str:
         return f"<HostControl allowed={self.allowed} ceiling={self.ceiling}>"
+
+    @property
+    def is_finding_out(self) -> bool:
+        """Whether it will soon have another opinion: then it wants to be asked often."""
+        return self._is_climbing_fast or self._tries_less or self._trial is not None
 
     @property
     def allowed(self) -> int:
@@ -104,6 +131,7 @@ class HostControl:
         *,
         active: int,
         is_throttled: bool = False,
+        held_back: float = 0.0,
         latency: float | None = None,
     ) -> None:
         """
@@ -119,6 +147,8 @@ class HostControl:
             How many connections deliver or are about to.
         is_throttled:
             Whether our own limits hold bytes back, so that the rate says nothing about the host.
+        held_back:
+            Seconds in all during which our disk kept bytes waiting: where these are many, more connections cannot help.
         latency:
             Seconds from the last request to its answer, if one was answered since.
         """
@@ -127,14 +157,14 @@ class HostControl:
             self._take_latency(latency)
         if self._round is None or is_throttled or active < self.allowed:
             # Only a round in which every allowed connection worked says what one more would bring.
-            self._begin_round(now, bytes_total)
+            self._begin_round(now, bytes_total, held_back)
             return
-        began, bytes_before = self._round
-        elapsed, received = now - began, bytes_total - bytes_before
-        is_telling = elapsed >= self._shortest_round and received >= _TELLING_BYTES * active
+        elapsed, received = now - self._round.began, bytes_total - self._round.received
+        shortest = self._shortest_round * (_LONGER if self._is_about_less else 1)
+        is_telling = elapsed >= shortest and received >= _TELLING_BYTES * active
         if is_telling or elapsed >= _LONGEST_ROUND:
-            self._end_round(received / elapsed)
-            self._begin_round(now, bytes_total)
+            self._end_round(received / elapsed, is_full=held_back - self._round.held_back >= _FULL * elapsed)
+            self._begin_round(now, bytes_total, held_back)
 
     def error(self, kind: Trouble) -> None:
         """
@@ -147,32 +177,58 @@ class HostControl:
         self._was_cut = True
         if kind is not Trouble.TIMED_OUT:
             self._refused = (self.allowed, self._now)
-        self._cut(0.5 if self._trial is None else self._trial.allowed / self.allowed)
+        is_growth = self._trial is not None and self._trial.allowed < self.allowed
+        self._cut(self._trial.allowed / self.allowed if self._trial is not None and is_growth else 0.5)
 
-    def _begin_round(self, now: float, bytes_total: int) -> None:
-        if self._round is None or now - self._round[0] >= self._shortest_round:
+    def _begin_round(self, now: float, bytes_total: int, held_back: float) -> None:
+        if self._round is None or now - self._round.began >= self._shortest_round:
             self._was_cut = False
-        self._round = (now, bytes_total)
+        self._round = _Round(now, bytes_total, held_back)
 
-    def _end_round(self, rate: float) -> None:
+    def _end_round(self, rate: float, *, is_full: bool) -> None:
         if self._trial is not None:
-            self._judge(self._trial, rate)
+            self._judge(self._trial, rate, is_full=is_full)
         elif self._is_queueing_up():
             self._cut(_LATENCY_CUT)
-        if self._trial is None and self._now >= self._next_trial:
+        elif self._tries_less:
+            self._try_less(rate)
+        elif is_full:
+            self._stop_climbing()
+        if not (self._trial or self._tries_less or is_full) and self._now >= self._next_trial:
             self._grow(rate)
 
-    def _judge(self, trial: _Trial, rate: float) -> None:
-        """Keep the growth if it helped, else take it back."""
+    def _judge(self, trial: _Trial, rate: float, *, is_full: bool) -> None:
+        """Keep the growth if it helped, or what is less if it costs little; else take it back."""
         self._trial = None
-        growth = self.allowed / trial.allowed - 1
-        if rate >= trial.rate * (1 + max(_LEAST_GAIN, self._share_of_growth * growth)):
-            self._pause = _PAUSE_BETWEEN_TRIALS
-            return
-        self._allowed = trial.allowed
+        change = self.allowed / trial.allowed - 1
+        if change < 0:
+            if is_full or rate >= trial.rate * (1 - _WORTH_HALF):
+                self._tries_less = self.allowed > self._least
+            else:
+                self._allowed = trial.allowed
+        elif not is_full and rate >= trial.rate * (1 + max(_LEAST_GAIN, self._share_of_growth * change)):
+            self._pause = _FIRST_PAUSE
+            self._has_grown = True
+        else:
+            self._allowed = trial.allowed
+            self._next_trial = self._now + self._pause
+            self._pause = min(_LONGEST_PAUSE, 2 * self._pause)
+            self._stop_climbing()
+
+    @property
+    def _is_about_less(self) -> bool:
+        return self._tries_less or (self._trial is not None and self._trial.allowed > self.allowed)
+
+    def _stop_climbing(self) -> None:
+        """Find out, where already the first growth was for nothing, whether less would do; once."""
+        self._tries_less = self._is_climbing_fast and not self._has_grown and self.allowed > self._least
         self._is_climbing_fast = False
-        self._next_trial = self._now + self._pause
-        self._pause = min(_LONGEST_PAUSE, 2 * self._pause)
+
+    def _try_less(self, rate: float) -> None:
+        """Halve, measured against a round before which nothing was changed."""
+        self._tries_less = False
+        self._trial = _Trial(self.allowed, rate)
+        self._allowed = max(self._least, self.allowed // 2)
 
     def _grow(self, rate: float) -> None:
         before = self.allowed
@@ -190,8 +246,8 @@ class HostControl:
     def _cut(self, factor: float) -> None:
         self._allowed = max(1, round(self.allowed * factor))
         self._trial = None
-        self._is_climbing_fast = False
-        self._next_trial = self._now + _PAUSE_BETWEEN_TRIALS
+        self._tries_less = self._is_climbing_fast = False
+        self._next_trial = self._now + _PAUSE_AFTER_TROUBLE
 
     def _take_latency(self, latency: float) -> None:
         self._least_latency = min(self._least_latency, latency)

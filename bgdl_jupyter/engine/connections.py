@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.concurrency import HostControl, Trouble
 from bgdl_jupyter.engine.delivery import Delivered, Delivery
-from bgdl_jupyter.engine.segments import ActiveSegment, cut_by, next_range_for, plan, split_tail, unclaimed
+from bgdl_jupyter.engine.segments import ActiveSegment, cut_by, next_range_for, plan, split_tails, unclaimed
 from bgdl_jupyter.engine.sink import OverlapMismatch
 from bgdl_jupyter.errors import HttpStatusError, StorageFailed, TransferFailed, TransferTimeout
 from bgdl_jupyter.ranges import ByteRange
@@ -38,13 +38,22 @@ log = logging.getLogger(__name__)
 SMALLEST_PART: Final = 4 * 1024 * 1024
 #: What is no farther from where a connection is comes soon enough without another one.
 NEAR: Final = 256 * 1024
-# What ends sooner than this is not worth another connection.
-_WORTH_A_CONNECTION: Final = 1.0
+# What ends sooner than in so many times as long as a connection takes to open is not worth another one; where none was
+# opened yet, so long is taken for it.
+_OPENINGS_WORTH: Final = 4
+_FIRST_OPENING: Final = 0.05
 _LOOK_EVERY: Final = 0.05
-# Servers that cap a connection send in bursts of a tenth of a second; and a line that is full gives a newcomer only
-# what it takes from the others, which noise must not make look like a gain.
-_ROUND: Final = 0.25
-_SHARE_OF_GROWTH: Final = 0.4
+_LOOK_WHILE_FINDING_OUT: Final = 0.02
+# Servers that cap a connection send in bursts of a tenth of a second, of which each round has to have as many; a line
+# that is full gives a newcomer only what it takes from the others, which must not look like a gain.
+_ROUND: Final = 0.2
+_SHARE_OF_GROWTH: Final = 0.3
+# A first connection that brings so many bytes a second, or more than the disk takes, is not held back by the server:
+# more are added one trial at a time. Beside a slower one as many are opened at once as a host gets to begin with.
+_FIRST_LOOK: Final = 0.1
+_FAST: Final = 100e6
+_HELD_BACK: Final = 0.3
+_AT_FIRST: Final = 4
 
 
 def may_split(resource: Resource, missing: int) -> bool:
@@ -95,9 +104,9 @@ class Crew:
         self._options = options
         self._open_part = open_part
         self._wrote = wrote
-        self._control = HostControl(
-            start=1, ceiling=options.max_connections, shortest_round=_ROUND, share_of_growth=_SHARE_OF_GROWTH
-        )
+        self._control: HostControl | None = None
+        self._began_at = asyncio.get_running_loop().time()
+        self._opening = _FIRST_OPENING
         self._deliveries: dict[asyncio.Task[Delivered], Delivery | None] = {}
         self._parts: dict[asyncio.Task[Delivered], ByteRange] = {}
         self._may_split = True
@@ -135,7 +144,9 @@ class Crew:
         outcome: Delivered | None = None
         try:
             while self._deliveries:
-                done, _ = await asyncio.wait(self._deliveries, timeout=_LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED)
+                done, _ = await asyncio.wait(
+                    self._deliveries, timeout=self._look_again_in(), return_when=asyncio.FIRST_COMPLETED
+                )
                 for task in done:
                     ended = self._end(task, is_main=task is main)
                     outcome = ended if task is main else outcome
@@ -164,35 +175,61 @@ class Crew:
         if is_main or isinstance(error, OverlapMismatch | StorageFailed) or not isinstance(error, TransferFailed):
             raise error
         log.info("A further connection ended: %s", error)
-        self._control.error(_trouble_of(error))
+        if self._control is not None:
+            self._control.error(_trouble_of(error))
         return None
 
     def _count(self, start: int, stop: int) -> None:
         self._received += stop - start
         self._wrote(start, stop)
 
+    def _look_again_in(self) -> float:
+        finds_out = self._control is None or self._control.is_finding_out
+        return _LOOK_WHILE_FINDING_OUT if finds_out else _LOOK_EVERY
+
     def _adjust(self) -> None:
-        """Open a connection where one more helps, close one where fewer are allowed."""
-        now = asyncio.get_running_loop().time()
+        """Open connections where more help, close some where fewer are allowed."""
         if self._wanted is not None and self._may_split:
             self._turn_to(self._wanted)
-        active = sum(1 for task in self._deliveries if task is not self._reading)
         if len(self._deliveries) > 1:
             for each in self._deliveries.values():
                 if each is not None:
                     each.use_small_pieces()
-        delivering = sum(1 for each in self._deliveries.values() if each is not None and each.rate > 0)
-        self._control.observe(now, self._received, active=delivering, is_throttled=self._limiter.is_waiting)
-        wanted = self._control.allowed
-        if active > wanted:
+        active = sum(1 for task in self._deliveries if task is not self._reading)
+        wanted = self._wanted_connections(asyncio.get_running_loop().time())
+        for _ in range(active - wanted):
             self._close_one()
-        for _ in range(wanted - active):
-            if not self._may_split or not self._facilities.hosts.has_room(self._host):
-                return
-            part = self._next_part()
-            if part is None:
-                return
-            self._add(self._fetch(part), None, part)
+        newcomers = min(wanted - active, self._facilities.hosts.room(self._host))
+        if newcomers > 0 and self._may_split:
+            for part in self._next_parts(newcomers):
+                self._add(self._fetch(part), None, part)
+
+    def _wanted_connections(self, now: float) -> int:
+        """Return how many connections there are to be, by what those that there are bring."""
+        if self._control is None and now - self._began_at < _FIRST_LOOK:
+            return len(self._deliveries)
+        control = self._control = self._control or self._first_control(now)
+        delivering = sum(1 for each in self._deliveries.values() if each is not None and each.rate > 0)
+        control.observe(
+            now,
+            self._received,
+            active=delivering,
+            is_throttled=self._limiter.is_waiting,
+            held_back=self._holding.held_back,
+        )
+        return control.allowed
+
+    def _first_control(self, now: float) -> HostControl:
+        elapsed = now - self._began_at
+        is_fast = self._received >= _FAST * elapsed or self._holding.held_back >= _HELD_BACK * elapsed
+        others = self._facilities.hosts.connections(self._host) - len(self._deliveries)
+        return HostControl(
+            start=1 if is_fast or self._limiter.is_waiting else max(1, _AT_FIRST - others),
+            least=1,
+            ceiling=self._options.max_connections,
+            shortest_round=_ROUND,
+            share_of_growth=_SHARE_OF_GROWTH,
+        )
 
     def _turn_to(self, position: int) -> None:
         """Open a connection at a position; it may be one more than helps, but not more than the host may have."""
@@ -203,7 +240,7 @@ class Crew:
         if part is None:
             self._wanted = None
             return
-        if not self._facilities.hosts.has_room(self._host) or len(active) >= self._options.max_connections:
+        if not self._facilities.hosts.room(self._host) or len(active) >= self._options.max_connections:
             self._close_one()
             return
         cut = cut_by(part, active)
@@ -226,25 +263,26 @@ class Crew:
         for task, part in self._parts.items():
             delivery = self._deliveries[task]
             if delivery is None or not delivery.has_begun:
-                segments[task] = ActiveSegment(part.start, part.stop)
+                segments[task] = ActiveSegment(part.start, part.stop, is_open=False)
             else:
                 segments[task] = ActiveSegment(delivery.written_to, delivery.stop or length, delivery.rate)
         return segments
 
-    def _next_part(self) -> ByteRange | None:
-        """Return a gap that nobody fetches, or the tail of whoever would be the last; None when none is worth it."""
-        length = self._holding.length or 0
+    def _next_parts(self, newcomers: int) -> list[ByteRange]:
+        """Return gaps that nobody fetches, or tails of those that would be the last; none where none is worth it."""
         segments = self._segments()
-        gaps = [gap for gap in unclaimed(self._holding.written.missing(length), segments.values()) if gap.length]
+        gaps = unclaimed(self._holding.written.missing(self._holding.length or 0), segments.values())
         if gaps:
-            return plan(gaps, connections=1, smallest=SMALLEST_PART)[0]
-        tasks = list(segments)
-        if max((each.seconds_left for each in segments.values()), default=0.0) < _WORTH_A_CONNECTION:
-            return None
-        split = split_tail(list(segments.values()), smallest=SMALLEST_PART)
-        if split is None:
-            return None
-        return split.taken if self._end_before(tasks[split.index], split.taken) else None
+            return plan(gaps, connections=newcomers, smallest=SMALLEST_PART)
+        tasks, active = list(segments), list(segments.values())
+        longest = max((each.seconds_left for each in active if each.is_open), default=0.0)
+        if longest < _OPENINGS_WORTH * self._opening:
+            return []
+        ends, taken = split_tails(active, newcomers=newcomers, smallest=SMALLEST_PART)
+        for task, before, after in zip(tasks, active, ends, strict=True):
+            if after.stop < before.stop and not self._end_before(task, ByteRange(after.stop, before.stop)):
+                taken = [part for part in taken if not before.position <= part.start < before.stop]
+        return taken
 
     def _close_one(self) -> None:
         """End the connection that has most to do: what it leaves is taken by the others."""
@@ -256,7 +294,9 @@ class Crew:
 
     async def _fetch(self, part: ByteRange) -> Delivered:
         """Fetch one part over a connection of its own."""
+        asked_at = asyncio.get_running_loop().time()
         async with self._open_part(part) as exchange:
+            self._opening = asyncio.get_running_loop().time() - asked_at
             asked = ByteRange(part.start, part.start)
             decision = decide(self._holding.kept_from(part.start), asked, exchange.answer)
             if decision.verdict is not Verdict.CONTINUE or not self._is_same(exchange.answer.resource):

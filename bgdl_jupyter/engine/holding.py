@@ -57,6 +57,8 @@ class Holding:
         self._failure: BaseException | None = None
         self._on_their_way = 0
         self._relief: asyncio.Future[None] | None = None
+        self._pressed_at = 0.0
+        self._held_back = 0.0
         self.file: PartialFile | None = None
         self.written = durable.finished
         self.resource: Resource | None = None
@@ -258,7 +260,19 @@ class Holding:
         self._record_soon()
         if self._relief is None or self._relief.done():
             self._relief = asyncio.get_running_loop().create_future()
+            self._pressed_at = time.monotonic()
         return self._relief
+
+    @property
+    def held_back(self) -> float:
+        """Seconds in all during which bytes waited until others were durable."""
+        is_pressed = self._relief is not None and not self._relief.done()
+        return self._held_back + (time.monotonic() - self._pressed_at if is_pressed else 0.0)
+
+    def _relieve(self) -> None:
+        if self._relief is not None and not self._relief.done():
+            self._held_back = self.held_back
+            self._relief.set_result(None)
 
     def _behind(self) -> int:
         return self.written.total - self._durable.finished.total
@@ -280,8 +294,7 @@ class Holding:
             self._failure = error
         finally:
             self._recording = None
-            if self._relief is not None and not self._relief.done():
-                self._relief.set_result(None)
+            self._relieve()
 
     async def _record_once(self) -> None:
         """Make durable what is written, then record it; never the other way round."""
@@ -290,8 +303,7 @@ class Holding:
         await self._facilities.sync(self.file)
         await self._remember(replace(self._present(), finished=written))
         self._recorded_at = time.monotonic()
-        if self._relief is not None and not self._relief.done():
-            self._relief.set_result(None)
+        self._relieve()
 
     def _present(self) -> Durable:
         epoch = self._durable.epoch

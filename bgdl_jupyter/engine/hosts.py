@@ -30,9 +30,13 @@ class Hosts:
         if not self._connections[host]:
             del self._connections[host]
 
-    def has_room(self, host: str) -> bool:
-        """Whether the host may have one connection more."""
-        return self._connections[host] < self.max_connections
+    def connections(self, host: str) -> int:
+        """Return how many connections the host has."""
+        return self._connections[host]
+
+    def room(self, host: str) -> int:
+        """Return how many connections more the host may have."""
+        return max(0, self.max_connections - self._connections[host])
 
     def hold(self, host: str, until: float) -> None:
         """Do not ask this host before ``until``; the later of two times holds."""

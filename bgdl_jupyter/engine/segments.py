@@ -8,7 +8,7 @@ short while it arrives, when a further connection takes over its rest.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.ranges import ByteRange, RangeSet
@@ -22,11 +22,16 @@ _ALIGNMENT: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class ActiveSegment:
-    """What one request still has to bring: from ``position`` up to ``stop``, at ``rate`` bytes per second."""
+    """
+    What one request still has to bring: from ``position`` up to ``stop``, at ``rate`` bytes per second.
+
+    One that is not open yet has been asked for, and is not cut short: nobody knows how fast it will be.
+    """
 
     position: int
     stop: int
     rate: float = 0.0
+    is_open: bool = True
 
     @property
     def remaining(self) -> int:
@@ -89,12 +94,12 @@ def split_tail(active: Sequence[ActiveSegment], *, smallest: int) -> Split | Non
     The newcomer is expected to be as fast as the others are on average, and gets so much that both end together. Each
     part has at least ``smallest`` bytes.
     """
-    splittable = [n for n, each in enumerate(active) if each.remaining >= 2 * max(1, smallest)]
+    splittable = [n for n, each in enumerate(active) if each.is_open and each.remaining >= 2 * max(1, smallest)]
     if not splittable:
         return None
     index = max(splittable, key=lambda n: (active[n].seconds_left, active[n].remaining))
     slowest = active[index]
-    expected = sum(each.rate for each in active) / len(active)
+    expected = mean_rate(active)
     share = slowest.rate / (slowest.rate + expected) if expected > 0 else 0.5
     kept = min(max(int(slowest.remaining * share), smallest), slowest.remaining - smallest)
     cut = slowest.position + kept
@@ -102,6 +107,31 @@ def split_tail(active: Sequence[ActiveSegment], *, smallest: int) -> Split | Non
     if aligned - slowest.position >= max(smallest, 1):
         cut = aligned
     return Split(index, ByteRange(cut, slowest.stop))
+
+
+def split_tails(
+    active: Sequence[ActiveSegment], *, newcomers: int, smallest: int
+) -> tuple[list[ActiveSegment], list[ByteRange]]:
+    """
+    Return the segments as they are to end when so many further connections help, and the ranges of these.
+
+    Each helps as in `split_tail`, also one that another one helps; fewer ranges come back where no more are worth it.
+    """
+    planned, expected = list(active), mean_rate(active)
+    for _ in range(newcomers):
+        split = split_tail(planned, smallest=smallest)
+        if split is None:
+            break
+        planned[split.index] = replace(planned[split.index], stop=split.taken.start)
+        planned.append(ActiveSegment(split.taken.start, split.taken.stop, expected))
+    count = len(active)
+    return planned[:count], [ByteRange(each.position, each.stop) for each in planned[count:]]
+
+
+def mean_rate(active: Iterable[ActiveSegment]) -> float:
+    """Return the rate of a segment on average, those left out that have brought nothing yet; 0 where all are."""
+    rates = [each.rate for each in active if each.rate > 0]
+    return sum(rates) / len(rates) if rates else 0.0
 
 
 def next_range_for(

@@ -59,6 +59,26 @@ def test_a_line_that_is_full_with_four_stays_with_four():
     assert host.seen.count(4) / len(host.seen) > 0.9, "trials are rare where they bring nothing"
 
 
+def test_a_line_that_one_fills_is_left_with_one_where_that_is_allowed():
+    host = Host(HostControl(least=1), one_fills_the_line)
+    assert host.run(3) == 1
+    host.run(60)
+    assert host.seen.count(1) / len(host.seen) > 0.8
+
+
+def test_connections_that_each_have_their_own_limit_are_not_taken_back():
+    assert Host(HostControl(least=1, ceiling=8), per_connection).run(60) == 8
+
+
+def test_a_disk_that_takes_no_more_means_no_more_connections():
+    """The rate grows all the same: what was in the buffers is counted, too."""
+    host = Host(HostControl(least=1), per_connection)
+    for _ in range(100):
+        host.run(0.05, held_back=0.6 * host.now)
+    assert max(host.seen) <= 4
+    assert host.control.allowed == 1
+
+
 def test_it_finds_the_number_from_which_on_more_bring_nothing():
     host = Host(HostControl(ceiling=64), lambda connections: min(connections, 10) * 20 * MB)
     host.run(120)

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgdl_jupyter.engine.segments import ActiveSegment, Split, cut_by, next_range_for, plan, split_tail, unclaimed
+from bgdl_jupyter.engine.segments import (
+    ActiveSegment,
+    Split,
+    cut_by,
+    next_range_for,
+    plan,
+    split_tail,
+    split_tails,
+    unclaimed,
+)
 from bgdl_jupyter.ranges import ByteRange, RangeSet
 
 MIB = 1024 * 1024
@@ -108,6 +117,29 @@ def test_the_segment_that_would_end_last_is_helped():
 def test_a_segment_that_stands_still_keeps_the_least():
     active = [ActiveSegment(0, 10 * MIB, 0.0), ActiveSegment(20 * MIB, 30 * MIB, 1e7)]
     assert split_tail(active, smallest=MIB) == Split(0, ByteRange(MIB, 10 * MIB))
+
+
+def test_a_segment_that_is_not_open_yet_is_not_cut():
+    active = [ActiveSegment(0, 10 * MIB, 1e7), ActiveSegment(20 * MIB, 60 * MIB, is_open=False)]
+    split = split_tail(active, smallest=MIB)
+    assert split is not None
+    assert split.index == 0
+
+
+def test_three_newcomers_at_once_take_three_quarters():
+    ends, taken = split_tails([ActiveSegment(0, 128 * MIB, 2e7)], newcomers=3, smallest=MIB)
+    assert [each.stop for each in ends] == [32 * MIB]
+    assert sorted(each.start for each in taken) == [32 * MIB, 64 * MIB, 96 * MIB]
+
+
+@given(active=st.lists(segments, max_size=6), newcomers=st.integers(0, 20), smallest=st.integers(1, 4 * MIB))
+def test_what_newcomers_take_is_what_the_others_leave(active, newcomers, smallest):
+    ends, taken = split_tails(active, newcomers=newcomers, smallest=smallest)
+    assert len(taken) <= newcomers
+    assert all(part.length >= smallest for part in taken)
+    assert sum(each.remaining for each in active) == sum(each.remaining for each in ends) + sum(
+        part.length for part in taken
+    )
 
 
 def test_a_tail_that_is_nearly_there_is_left_alone():
