@@ -50,10 +50,11 @@ def _make_small() -> None:
     holding._ALLOWED_BYTES = 256 * KIBIBYTE  # type: ignore[misc] # Final for everybody else
     writer.BUFFER_SIZE = 64 * KIBIBYTE  # type: ignore[misc] # as above
     sink.BUFFER_SIZE = 64 * KIBIBYTE  # type: ignore[attr-defined] # it is only imported there
+    holding.BUFFER_SIZE = 64 * KIBIBYTE  # type: ignore[attr-defined] # as above
     sink._SLACK = 16 * KIBIBYTE  # type: ignore[misc] # as above
     connections.SMALLEST_PART = 256 * KIBIBYTE  # type: ignore[misc] # as above
-    connections._WORTH_A_CONNECTION, connections._ROUND = 0.1, 0.05  # type: ignore[misc] # as above
-    connections._LOOK_EVERY = 0.02  # type: ignore[misc] # as above
+    connections._FIRST_OPENING, connections._FIRST_LOOK = 0.02, 0.02  # type: ignore[misc] # as above
+    connections._ROUND, connections._LOOK_EVERY = 0.05, 0.02  # type: ignore[misc] # as above
     transfers._LOOK_AT_DISK_EVERY = 0.2  # type: ignore[misc] # as above
     commits._RETRY_INTERVAL = 0.2  # type: ignore[misc] # as above
 
