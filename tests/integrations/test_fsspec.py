@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +23,6 @@ from tests.servers.content import Pattern, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from bgdl_jupyter.model.downloader import BackgroundDownloader
     from bgdl_jupyter.model.operation import DownloadOperation
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from tests.servers.fault_server import FaultServer
     from tests.servers.s3 import S3Request, S3Server
 
+ROOT = Path(__file__).parents[2]
 SHA256 = hashlib.sha256(BODY).hexdigest()
 
 
@@ -401,3 +405,38 @@ def test_what_the_store_got_just_before_the_end_is_not_sent_again(
     assert place.choose(file, url) == (url, True)
     s3_server.put(f"{bucket}/a.bin", BODY[::-1])
     assert place.choose(file, url) == (f"s3://{bucket}/a (1).bin", False)
+
+
+START = """
+import bgdl_jupyter, sys
+bgdl_jupyter.download(sys.argv[1], sys.argv[2]).wait()
+"""
+
+
+def test_a_kill_during_the_upload_costs_no_byte_and_leaves_no_part_to_be_seen(
+    files: FaultServer,
+    s3_server: S3Server,
+    bucket: str,
+    new_downloader: Callable[..., BackgroundDownloader],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A process that is killed; the next one finds the store by fsspec's own configuration, and sends it again."""
+    import fsspec.config
+
+    s3_server.hold(lambda request: is_part(request) and "partNumber=2" in request.query)
+    environment = {f"FSSPEC_S3_{name.upper()}": value for name, value in s3_server.options.items()}
+    command = [sys.executable, "-c", START, files.url("/large.bin"), f"s3://{bucket}/large.bin"]
+    with subprocess.Popen(command, env={**os.environ, **environment, "PYTHONPATH": str(ROOT)}) as process:
+        s3_server.until(lambda request: bucket in request.path and is_part(request), 3)
+        process.kill()
+    s3_server.release()
+    assert s3_server.body(f"{bucket}/large.bin") is None
+    sent = files.body_bytes_sent("/large.bin")
+    monkeypatch.setitem(fsspec.config.conf, "s3", s3_server.options)
+    (restored,) = new_downloader().get_current_downloads()
+    restored.wait(20)
+    body = s3_server.body(f"{bucket}/large.bin")
+    assert body is not None
+    assert is_large(body)
+    assert files.body_bytes_sent("/large.bin") == sent
+    assert not partial_files(restored.directory)
