@@ -19,6 +19,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 #: What a cell of a notebook shows at the least, by the notebook's name; a notebook that downloads nothing fails here.
 SHOWN = {
     "completion_groups": ("'2 files are here'",),
+    "data_libraries": ("Name: height, dtype: float64", "20000", "[True, False]", "19999", "all of them:", "\n3"),
     "groups_and_priorities": ("the last one: whenever", "max_rate: 5.0 MB/s"),
     "notifications": ("['COMPLETED', 'COMPLETED']", "'DISABLED_FOR_APPLICATION'", "alerts: enabled"),
     "quickstart": ("MB came while this cell computed", "winds of today.nc", "True", "loop: subshell"),

@@ -115,7 +115,10 @@ def _load() -> None:
 
 
 async def _connect() -> MessageBus:
-    await asyncio.to_thread(_load)  # takes tenths of a second, in which the loop would stand still
+    try:
+        await asyncio.to_thread(_load)  # takes tenths of a second, in which the loop would stand still
+    except RuntimeError:  # a script that ends at once has no threads left to give
+        raise Unavailable("the process is ending") from None
     try:
         from dbus_fast import BusType
         from dbus_fast.aio import MessageBus

@@ -36,6 +36,7 @@ from bgdl_jupyter.frontends.text import counted, forgotten
 from bgdl_jupyter.model import display, housekeeping, purging, verification
 from bgdl_jupyter.model.downloader import BackgroundDownloader
 from bgdl_jupyter.model.process import shut_down
+from bgdl_jupyter.model.stores import can_only_be_store
 from bgdl_jupyter.status import Step
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _get(given: argparse.Namespace) -> int:
     if not given.words:
         raise InvalidRequest("Nothing is to be fetched; write URI … [DESTINATION], or --manifest FILE [FOLDER].")
     *uris, last = given.words
-    destination = None if is_uri(last) else last
+    destination = None if is_uri(last) and not can_only_be_store(last) else last
     uris += [last] if destination is None else []
     wrong = [each for each in uris if not is_uri(each)]
     if wrong or not uris:
@@ -108,7 +109,7 @@ def _get(given: argparse.Namespace) -> int:
 def _get_many(given: argparse.Namespace) -> int:
     words: list[str] = given.words
     folder = words[0] if words else None
-    if len(words) > 1 or (folder is not None and is_uri(folder)):
+    if len(words) > 1 or (folder is not None and is_uri(folder) and not can_only_be_store(folder)):
         raise InvalidRequest("With --manifest only a folder is named beside it: --manifest FILE [FOLDER].")
     downloader = _downloader(given)
     options = {"group": Path(given.manifest).stem} | download_options(given) | manifest_options(given)

@@ -206,10 +206,13 @@ class Seen:
         earlier = self._requests.setdefault(bytes.fromhex(request[: 2 * _FINGERPRINT]), line)
         if earlier != line:
             raise InvalidRequest(f"line {earlier} has the same URI")
-        path = draft.values["result_file"]
-        if path is None or draft.values["collision"] is CreationCollisionOption.GENERATE_UNIQUE_NAME:
+        path, location = draft.values["result_file"], draft.location
+        if (path is None and (location is None or location.needs_name)) or draft.values[
+            "collision"
+        ] is CreationCollisionOption.GENERATE_UNIQUE_NAME:
             return
-        earlier = self._files.setdefault(_fingerprint_of(path), line)
+        place = _fingerprint_of(path) if location is None else _fingerprint(location.key)
+        earlier = self._files.setdefault(place, line)
         if earlier != line:
             raise InvalidRequest(f"line {earlier} has the same destination")
 
@@ -217,8 +220,11 @@ class Seen:
 def _fingerprint_of(path: Path) -> bytes:
     """Return the same for all spellings of a name that some file system takes for one."""
     name = unicodedata.normalize("NFC", path.name.casefold())
-    text = f"{path.parent}\0{name}".encode(errors="surrogateescape")
-    return hashlib.blake2b(text, digest_size=_FINGERPRINT).digest()
+    return _fingerprint(f"{path.parent}\0{name}")
+
+
+def _fingerprint(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=_FINGERPRINT).digest()
 
 
 def best_checksum(checksums: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.engine.uploads import Publisher
 from bgdl_jupyter.errors import InvalidRequest, StateFileError
 from bgdl_jupyter.model.host import host
@@ -96,6 +97,11 @@ def is_store(destination: object) -> bool:
     """Whether a destination is the URL of a place in a store."""
     match = _URL.match(destination) if isinstance(destination, str) else None
     return match is not None and match[1].lower() not in _LOCAL
+
+
+def can_only_be_store(word: str) -> bool:
+    """Whether a word among URIs names a destination: a place in a store, from where no transport fetches."""
+    return is_store(word) and word.partition("://")[0].lower() not in known_schemes()
 
 
 def local_path(destination: Any) -> Any:

@@ -98,6 +98,11 @@ def test_get_takes_many_and_a_folder(server: FaultServer, work: Path):
     assert sorted(each.name for each in (work / "data").iterdir()) == ["a.bin", "b.bin"]
 
 
+def test_get_brings_files_to_a_store_and_prints_their_urls(server: FaultServer, capsys: pytest.CaptureFixture[str]):
+    assert main(["get", server.url("/a.bin"), "memory://get/", "-q"]) == 0
+    assert capsys.readouterr().out == "memory://get/a.bin\n"
+
+
 def test_get_tells_a_program_in_json(server: FaultServer, work: Path, capsys: pytest.CaptureFixture[str]):
     main(["get", server.url("/a.bin"), "--json"])
     [record] = json.loads(capsys.readouterr().out)

@@ -205,6 +205,31 @@ async def test_a_file_in_a_store_is_to_be_opened_there(
     assert memory
 
 
+def test_a_manifest_goes_to_a_folder_in_a_store(
+    files: FaultServer, downloader: BackgroundDownloader, memory: dict[str, object]
+) -> None:
+    lines = [
+        {"uri": files.url("/a.bin"), "destination": "small/a.bin"},
+        {"uri": files.url("/large.bin"), "destination": "large.bin"},
+    ]
+    group = downloader.download_many(lines, group="data", directory="memory://data/")
+    group.wait(20).raise_for_errors()
+    assert names(memory) == ["/data/large.bin", "/data/small/a.bin"]
+    assert [each.destination for each in group.results()] == ["memory://data/small/a.bin", "memory://data/large.bin"]
+
+
+def test_two_lines_of_a_manifest_that_mean_one_place_are_refused_before_anything_starts(
+    files: FaultServer, downloader: BackgroundDownloader, memory: dict[str, object]
+) -> None:
+    lines = [
+        {"uri": files.url("/a.bin"), "destination": "memory://a.bin"},
+        {"uri": files.url("/large.bin"), "destination": "memory:///a.bin"},
+    ]
+    with pytest.raises(InvalidRequest, match="line 1 has the same destination"):
+        downloader.download_many(lines, group="data")
+    assert not memory
+
+
 # ----------------------------------------------------------------------------------------------------- what is refused
 
 
