@@ -118,9 +118,9 @@ class InvalidRequest(BackgroundTransferError, ValueError):
 
 
 class DestinationExists(InvalidRequest):
-    """The destination exists, and the caller asked to fail in that case."""
+    """A file is there that may be neither replaced nor avoided: none is destroyed unless that is asked."""
 
-    hint = "Choose another name or another CreationCollisionOption."
+    hint = "Choose another name, or say collision=REPLACE_EXISTING, or GENERATE_UNIQUE_NAME to keep both."
 
 
 class ManifestProblem(NamedTuple):

@@ -110,12 +110,17 @@ class Restarted(OperationEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed(OperationEvent):
-    """The file is whole, verified as far as could be, and has its name."""
+    """
+    The file is whole, verified as far as could be, and has its name.
+
+    ``footprint`` are its inode, size and time, by which it is known while nobody touches it; None in a store.
+    """
 
     path: str
     size: int
     integrity: Integrity
     digest: str | None = None
+    footprint: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

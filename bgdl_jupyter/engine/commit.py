@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from bgdl_jupyter.engine.order import LeaseLost
 from bgdl_jupyter.errors import BackgroundTransferError, StorageFailed
 from bgdl_jupyter.events import Completed
+from bgdl_jupyter.storage.descriptor import Footprint
 from bgdl_jupyter.storage.partial_file import sync_directory
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Finished:
             return self.holding.small_to_commit(self.destination, self.size)
         return self.holding.ready_to_commit(self.destination)
 
-    def completed(self, path: Path | str) -> Completed:
+    def completed(self, path: Path | str, footprint: Footprint | None = None) -> Completed:
         """Return the fact that the file has this name, or is at this URL."""
         return Completed(
             operation_id=self.order.operation_id,
@@ -62,6 +63,7 @@ class Finished:
             size=self.size,
             integrity=self.integrity,
             digest=self.digest,
+            footprint=footprint,
         )
 
 
@@ -70,6 +72,7 @@ class _Entry:
     finished: Finished
     done: asyncio.Future[None]
     path: Path | None = None
+    footprint: Footprint | None = None
     failure: Exception | None = None
 
     def fail(self, error: BaseException) -> None:
@@ -115,8 +118,10 @@ class Committer:
 
     async def finish_published(self, finished: Finished) -> None:
         """Record a file that got its name just before its kernel died."""
-        completed = finished.completed(finished.destination)
         await self._facilities.run(sync_directory, finished.destination.parent)
+        completed = finished.completed(
+            finished.destination, await self._facilities.run(Footprint.at, finished.destination)
+        )
         await self._facilities.journal.remember_completed([completed])
         finished.publish(completed)
 
@@ -164,7 +169,7 @@ class Committer:
                 entry.failure = LeaseLost()
 
     async def _record(self, batch: list[_Entry]) -> None:
-        completed = [each.finished.completed(each.path or each.finished.destination) for each in batch]
+        completed = [each.finished.completed(each.path or each.finished.destination, each.footprint) for each in batch]
         if completed:
             await self._facilities.journal.remember_completed(completed)
         for entry, fact in zip(batch, completed, strict=True):
@@ -252,5 +257,6 @@ def _publish(entry: _Entry) -> None:
     finished = entry.finished
     file = finished.holding.file
     assert file is not None  # noqa: S101 (it was prepared)
-    entry.path = file.publish(finished.destination, finished.order.collision)
+    entry.footprint = file.footprint()
+    entry.path = file.publish(finished.destination, finished.order.collision, replaces=finished.order.replaces)
     finished.holding.close()

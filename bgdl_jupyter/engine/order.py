@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.engine.uploads import PublisherMaker
     from bgdl_jupyter.events import Completed
     from bgdl_jupyter.resource import Digest
+    from bgdl_jupyter.storage.descriptor import Footprint
     from bgdl_jupyter.transport.base import Request
 
 
@@ -53,7 +54,7 @@ class Order:
 
     ``destination`` is None until the server has named the file; then ``directory`` holds it. Where there is a
     ``publisher``, the file goes to a store and ``directory`` is where its bytes are until they are whole. ``sources``
-    are what may be shown of the URI and of its mirrors.
+    are what may be shown of the URI and of its mirrors, ``replaces`` the files that OPEN_IF_EXISTS may replace.
     """
 
     operation_id: UUID
@@ -62,6 +63,7 @@ class Order:
     fallback_name: str
     collision: CreationCollisionOption = CreationCollisionOption.GENERATE_UNIQUE_NAME
     digest: Digest | None = None
+    replaces: frozenset[Footprint] = frozenset()
     publisher: PublisherMaker | None = None
     sources: tuple[str, ...] = ("",)
     options: Options = field(default_factory=Options)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from bgdl_jupyter.errors import DestinationExists, DestinationInUse, DuplicateDownload, StateFileError
-from bgdl_jupyter.model.existing import completed_twin
+from bgdl_jupyter.model.existing import completed_twin, refuse_foreign
 from bgdl_jupyter.model.operation import DownloadOperation
 from bgdl_jupyter.model.persistence import plain
 from bgdl_jupyter.model.restoring import restore
@@ -146,10 +146,8 @@ class Creation:
             No name is free.
         """
         path: Path | None = draft.values["result_file"]
-        collision = draft.values["collision"]
         if path is None or not _may_rename(draft):
-            if path is not None and collision is CreationCollisionOption.FAIL_IF_EXISTS and os.path.lexists(path):
-                raise DestinationExists(f"{str(path)!r} exists.")
+            self.check_existing(draft)
             return path
 
         def is_taken(each: Path) -> bool:
@@ -159,6 +157,16 @@ class Creation:
             if not is_taken(each):
                 return each
         raise StateFileError(f"No name like {path.name!r} is free.")
+
+    def check_existing(self, draft: Draft) -> None:
+        """Raise `DestinationExists` where a file is there that may be neither replaced nor taken as it is."""
+        path: Path | None = draft.values["result_file"]
+        if path is None or not os.path.lexists(path):
+            return
+        if draft.values["collision"] is CreationCollisionOption.FAIL_IF_EXISTS:
+            raise DestinationExists(f"{str(path)!r} exists.")
+        if self._done(draft) is None:
+            refuse_foreign(self._runner, self._owner(draft), draft, self._identity(draft))
 
     def _taken(self) -> frozenset[str]:
         """Return which destinations live operations of this user have: asked once, however many there are."""

@@ -149,9 +149,9 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         """
         Create and start an operation; meant to be run again.
 
-        A download of the same that is not final is returned instead; a finished file that verifies is taken as it is
-        (OPEN_IF_EXISTS). Parameters and errors as `create_download`; ``destination`` may be a folder, too, in which
-        the server names the file.
+        A download of the same that is not final is returned instead. A finished file that verifies is taken as it is,
+        one that we fetched and nobody touched since may be replaced, any other is refused (OPEN_IF_EXISTS). Parameters
+        and errors as `create_download`; ``destination`` may be a folder, too, in which the server names the file.
         """
         self.restore()
         options.setdefault("collision", CreationCollisionOption.OPEN_IF_EXISTS)
@@ -209,6 +209,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         intake = Intake(
             source,
             self._draft,
+            check_draft=Creation(self._runner, self._application()).check_existing,
             options=given,
             directory=(directory or ".") if is_fenced else None,
             skips_invalid=skip_invalid,

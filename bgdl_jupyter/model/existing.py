@@ -10,9 +10,11 @@ from bgdl_jupyter.errors import DestinationExists
 from bgdl_jupyter.events import ActivityChanged, Completed
 from bgdl_jupyter.model.stores import place_of
 from bgdl_jupyter.status import CreationCollisionOption, Integrity, TransferActivity
+from bgdl_jupyter.storage.descriptor import Footprint
 from bgdl_jupyter.storage.digests import new_hash, parse_checksum
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from bgdl_jupyter.model.draft import Draft
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from bgdl_jupyter.resource import Digest
 
 _READ_AT_ONCE: Final = 1 << 20
+_ALWAYS_FREE: Final = frozenset(
+    {CreationCollisionOption.GENERATE_UNIQUE_NAME, CreationCollisionOption.REPLACE_EXISTING}
+)
 
 
 def completed_twin(runner: Runner, application: str, draft: Draft, identity: str) -> DownloadOperation | None:
@@ -34,10 +39,48 @@ def completed_twin(runner: Runner, application: str, draft: Draft, identity: str
 
 
 def _is_there(operation: DownloadOperation, draft: Draft) -> bool:
+    """Whether the file is where the draft wants it, and nobody touched it since it was verified."""
     path, wanted = operation.result_file, draft.values["result_file"]
     if path is None or (path != wanted if wanted is not None else path.parent != draft.values["directory"]):
         return False
-    return path.is_file() and bool(path.stat().st_size == operation.size)
+    footprint = Footprint.at(path)
+    return footprint is not None and footprint == _footprint_of(operation)
+
+
+def _footprint_of(operation: DownloadOperation) -> Footprint | None:
+    return Footprint(*operation.footprint) if len(operation.footprint) == len(Footprint._fields) else None
+
+
+def ours_to_replace(runner: Runner, application: str, identity: str) -> frozenset[Footprint]:
+    """Return by what the files are known that we fetched for the same request; one only taken as it was is not ours."""
+    fetched = [each for each in runner.registry.finished_as(application, identity) if each.started_at is not None]
+    return frozenset(footprint for each in fetched if (footprint := _footprint_of(each)) is not None)
+
+
+def refuse_foreign(runner: Runner, application: str, draft: Draft, identity: str) -> None:
+    """
+    Refuse a download to a file that is there, that we did not write, and that nothing can prove to be the right one.
+
+    Raises
+    ------
+    DestinationExists
+        So it is; with a checksum that is found out when the download starts.
+    """
+    path: Path | None = draft.values["result_file"]
+    if draft.values["collision"] is not CreationCollisionOption.OPEN_IF_EXISTS or path is None:
+        return
+    footprint = None if draft.values["checksum"] else Footprint.at(path)
+    if footprint is not None and footprint not in ours_to_replace(runner, application, identity):
+        raise _foreign(path)
+
+
+def _foreign(path: Path, *, has_digest: bool = False) -> DestinationExists:
+    if has_digest:
+        return DestinationExists(f"{str(path)!r} is there with another digest, and is no file of this download.")
+    return DestinationExists(
+        f"{str(path)!r} is there, and is no file of this download that was left as it came.",
+        hint=f"{DestinationExists.hint} A checksum proves whether it is the right one.",
+    )
 
 
 def _serves(operation: DownloadOperation, draft: Draft) -> bool:
@@ -52,21 +95,53 @@ def _was_verified(operation: DownloadOperation) -> bool:
     return bool(operation.digest) or operation.integrity is Integrity.LENGTH_AND_VALIDATOR
 
 
-async def take_as_it_is(runner: Runner, operation: DownloadOperation) -> bool:
-    """Complete an operation whose file is there already and has the digest that it must have; tell whether it did."""
+async def check_free(runner: Runner, operation: DownloadOperation, path: Path) -> None:
+    """Refuse a name that the server gave where a file has it already that is not ours to replace."""
+    footprint = await runner.facilities.run(Footprint.at, path)
+    if footprint is None or operation.collision in _ALWAYS_FREE:
+        return
+    if operation.collision is CreationCollisionOption.FAIL_IF_EXISTS:
+        raise DestinationExists(f"{str(path)!r} exists.")
+    if footprint not in ours_to_replace(runner, operation.application, operation.identity):
+        raise _foreign(path, has_digest=operation.expected_digest is not None)
+
+
+async def take_as_it_is(
+    runner: Runner, operation: DownloadOperation, *, claim: Callable[[Path], Awaitable[bool]]
+) -> bool:
+    """
+    Complete an operation whose file is there already and has the digest that it must have; tell whether it did.
+
+    ``claim`` gives the right to a path; it is asked where the server was to name the file.
+
+    Raises
+    ------
+    DestinationExists
+        A file is there that is another one, and not ours to replace; nothing was fetched.
+    """
     if operation.store_url:
         return await _take_from_store(runner, operation)
-    path, digest = operation.result_file, operation.expected_digest
-    if operation.collision is not CreationCollisionOption.OPEN_IF_EXISTS or path is None or digest is None:
+    if operation.collision is not CreationCollisionOption.OPEN_IF_EXISTS or operation.durable.file is not None:
         return False
-    if operation.durable.file is not None or not path.is_file():
+    digest, path = operation.expected_digest, operation.result_file or operation.directory / operation.name
+    footprint = await runner.facilities.run(Footprint.at, path)
+    if footprint is None or (digest is None and operation.result_file is None):
         return False
     runner.publish(ActivityChanged(operation_id=operation.guid, activity=TransferActivity.VERIFYING))
-    size = await runner.facilities.run(_size_if_right, path, digest)
-    if size is None:
+    is_right = digest is not None and await runner.facilities.run(_has_digest, path, digest)
+    if operation.result_file is None and not (is_right and await claim(path)):
         return False
+    if not is_right:
+        if footprint in ours_to_replace(runner, operation.application, operation.identity):
+            return False
+        raise _foreign(path, has_digest=digest is not None)
     fact = Completed(
-        operation_id=operation.guid, path=str(path), size=size, integrity=Integrity.DIGEST, digest=str(digest)
+        operation_id=operation.guid,
+        path=str(path),
+        size=footprint.size,
+        integrity=Integrity.DIGEST,
+        digest=str(digest),
+        footprint=footprint,
     )
     # Not to be canceled between the record and the fact: the two would differ.
     await asyncio.shield(_complete(runner, fact))
@@ -133,14 +208,13 @@ async def _complete(runner: Runner, fact: Completed) -> None:
     runner.publish(fact)
 
 
-def _size_if_right(path: Path, digest: Digest) -> int | None:
-    """Return the size of a file that has a digest, None where it has another; blocks."""
-    running, size = new_hash(digest.algorithm), 0
+def _has_digest(path: Path, digest: Digest) -> bool:
+    """Whether a file has a digest; blocks."""
+    running = new_hash(digest.algorithm)
     try:
         with path.open("rb") as file:
             while chunk := file.read(_READ_AT_ONCE):
                 running.update(chunk)
-                size += len(chunk)
     except OSError:
-        return None
-    return size if running.digest().hex() == digest.value else None
+        return False
+    return running.digest().hex() == digest.value

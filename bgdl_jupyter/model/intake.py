@@ -52,6 +52,8 @@ class Intake:
         The manifest.
     make_draft:
         Checks a URI, a destination and options, and makes a draft of them.
+    check_draft:
+        Raises `InvalidRequest` for what stands in the way of a draft.
     options:
         For every line; a line's own come first.
     directory:
@@ -65,12 +67,14 @@ class Intake:
         source: ManifestSource,
         make_draft: MakeDraft,
         *,
+        check_draft: Callable[[Draft], object],
         options: Mapping[str, Any],
         directory: str | os.PathLike[str] | None,
         skips_invalid: bool = False,
     ) -> None:
         self._source = source
         self._make_draft = make_draft
+        self._check_draft = check_draft
         self._options = options
         self._folder = Folder(directory) if directory is not None else None
         self._skips_invalid = skips_invalid
@@ -135,6 +139,7 @@ class Intake:
                 draft = self._draft(entry)
                 if seen is not None:
                     seen.take(entry.line, draft)
+                    self._check_draft(draft)
             except (InvalidRequest, TypeError) as error:
                 reason = error.message if isinstance(error, InvalidRequest) else str(error)
                 yield entry.line, BadLine(line=entry.line, reason=reason.rstrip("."))

@@ -343,6 +343,7 @@ class OperationState(PostProcessed):
         self._set("integrity", event.integrity)
         self._set("digest", event.digest or "")
         self._set("size", event.size)
+        self._set("footprint", list(event.footprint or ()))
         self._set("failure", None)
         self.await_post_processing()
         self._reports.completed(event.size)

@@ -90,6 +90,9 @@ class OperationTraits(Owned):
         persist=True
     )
     started_at = Float(None, allow_none=True, help="When the first request was made.", read_only=True).tag(persist=True)
+    footprint = List(
+        Int(), help="Inode, size and time of the finished file: by these it is known as ours.", read_only=True
+    ).tag(persist=True)
     failure = Dict(None, allow_none=True, help="What ended it.", read_only=True).tag(persist=True)
     post_processing = Instance(
         PostProcessing, help="How that is which follows the file, such as unpacking it.", read_only=True

@@ -12,6 +12,7 @@ from bgdl_jupyter.errors import InvalidRequest, StateFileError, TransferFailed
 from bgdl_jupyter.events import DestinationChosen
 from bgdl_jupyter.model.access import credential_from_netrc, credential_from_provider, environment_of, proxy_of
 from bgdl_jupyter.model.credentials import OF_MIRRORS
+from bgdl_jupyter.model.existing import check_free
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.stores import publisher_of
 from bgdl_jupyter.model.trust import trusting
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.resource import Resource, Validator
     from bgdl_jupyter.secret import Credential, Secret
+    from bgdl_jupyter.storage.descriptor import Footprint
 
 _NOT_REPEATABLE = frozenset({"POST", "PATCH"})
 _IN_PARTS = frozenset({"GET", "RETR"})
@@ -47,8 +49,8 @@ class AttentionNeeded(Exception):
         self.reason = reason
 
 
-def order_of(operation: DownloadOperation) -> Order:
-    """Return what the transfer of an operation is to achieve."""
+def order_of(operation: DownloadOperation, *, replaces: frozenset[Footprint] = frozenset()) -> Order:
+    """Return what the transfer of an operation is to achieve; ``replaces`` are the files that it may replace."""
     settings = operation.options
     return Order(
         operation_id=operation.guid,
@@ -57,6 +59,7 @@ def order_of(operation: DownloadOperation) -> Order:
         fallback_name=settings.get("fallback_name", "download"),
         collision=operation.collision,
         digest=operation.expected_digest,
+        replaces=replaces,
         sources=(operation.requested_uri, *operation.mirrors),
         publisher=publisher_of(operation),
         options=Options(
@@ -215,6 +218,8 @@ async def choose_destination(runner: Runner, operation: DownloadOperation, resou
 
     Raises
     ------
+    DestinationExists
+        A file of this name is there, and may be neither replaced nor avoided.
     StateFileError
         No name is free.
     """
@@ -226,10 +231,15 @@ async def choose_destination(runner: Runner, operation: DownloadOperation, resou
     for count, path in enumerate(unique_names(wanted)):
         if count > _MOST_NAMES:
             break
-        key = await runner.facilities.run(destination_key, path)
-        if await _claim(runner, operation, key, str(path)):
+        if await claim_path(runner, operation, path):
+            await check_free(runner, operation, path)
             return path
     raise StateFileError(f"No name like {wanted.name!r} is free in {str(operation.directory)!r}.")
+
+
+async def claim_path(runner: Runner, operation: DownloadOperation, path: Path) -> bool:
+    """Have the right to a path, and be called so from now on; False where another operation has it."""
+    return await _claim(runner, operation, await runner.facilities.run(destination_key, path), str(path))
 
 
 async def _choose_in_store(runner: Runner, operation: DownloadOperation, name: str) -> None:

@@ -189,6 +189,7 @@ class StateJournal:
             "integrity": event.integrity.value,
             "digest": event.digest or "",
             "size": event.size,
+            "footprint": list(event.footprint or ()),
             "failure": None,
             "status_reason": "",
         }

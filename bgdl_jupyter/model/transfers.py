@@ -13,8 +13,15 @@ from bgdl_jupyter.engine.transfer import Transfer
 from bgdl_jupyter.errors import BackgroundTransferError, DiskFull, TransferFailed, error_from_record, error_to_record
 from bgdl_jupyter.events import ActivityChanged
 from bgdl_jupyter.model import display
-from bgdl_jupyter.model.existing import take_as_it_is
-from bgdl_jupyter.model.orders import AttentionNeeded, choose_destination, make_request, order_of, recall_secrets
+from bgdl_jupyter.model.existing import ours_to_replace, take_as_it_is
+from bgdl_jupyter.model.orders import (
+    AttentionNeeded,
+    choose_destination,
+    claim_path,
+    make_request,
+    order_of,
+    recall_secrets,
+)
 from bgdl_jupyter.model.persistence import columns_of
 from bgdl_jupyter.model.refusals import REFUSALS, reason_for, siblings_of, was_right_before
 from bgdl_jupyter.secret import redact
@@ -24,7 +31,8 @@ from bgdl_jupyter.storage.records import RowConflict
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
+    from pathlib import Path
     from uuid import UUID
 
     from bgdl_jupyter.model.operation import DownloadOperation
@@ -142,10 +150,13 @@ class Transfers:
             log.exception("The transfer of %s broke", operation.guid)
             self._fail(operation, TransferFailed(f"An internal error ended it: {type(error).__name__}."))
 
+    def _claimer_of(self, operation: DownloadOperation) -> Callable[[Path], Awaitable[bool]]:
+        return lambda path: claim_path(self._runner, operation, path)
+
     async def _run(self, operation: DownloadOperation) -> None:
         if operation.store_url:
             await recall_secrets(self._runner, operation)
-        if await take_as_it_is(self._runner, operation):
+        if await take_as_it_is(self._runner, operation, claim=self._claimer_of(operation)):
             return
         transfer = self._under_way[operation.guid] = self._transfer_of(operation)
         try:
@@ -156,7 +167,7 @@ class Transfers:
     def _transfer_of(self, operation: DownloadOperation) -> Transfer:
         runner = self._runner
         return Transfer(
-            order_of(operation),
+            order_of(operation, replaces=ours_to_replace(runner, operation.application, operation.identity)),
             operation.durable,
             facilities=runner.facilities,
             limiter=runner.limits.limiter_of(operation, runner.group_of(operation)),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 
 class FileIdentity(NamedTuple):
@@ -33,6 +34,27 @@ class FileIdentity(NamedTuple):
         if type(device) is not int or type(inode) is not int:
             raise TypeError("a file identity is two integers")
         return cls(device, inode)
+
+
+class Footprint(NamedTuple):
+    """What a file is known by that was left alone since; not its device, which another mount may number anew."""
+
+    inode: int
+    size: int
+    modified_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Footprint:
+        """Return the footprint out of what `os.stat` tells."""
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+    @classmethod
+    def at(cls, path: Path) -> Footprint | None:
+        """Return the footprint of what a path itself leads to; None where there is nothing."""
+        try:
+            return cls.of(path.lstat())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
 
 class Descriptor:

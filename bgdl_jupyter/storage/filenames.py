@@ -33,6 +33,8 @@ _SEPARATORS: Final = re.compile(r"[/\\]")
 _REPLACED: Final = re.compile(r'[<>:"|?*\ud800-\udfff]')
 # Devices of Windows, with any extension, also in a folder that is shared with it.
 _RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³]) *(\.|$)", re.IGNORECASE)
+# As `unique_names` counts; four digits are a year.
+_NUMBERED: Final = re.compile(r"(.+) \([1-9][0-9]{0,2}\)")
 _EXTENSION: Final = re.compile(r"(\.tar)?\.[^. ]{1,15}$", re.IGNORECASE)
 _VISIBLE_FORMATS: Final = frozenset("\u200c\u200d")  # joiners: Persian, Indic scripts and emoji need them
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
@@ -123,6 +125,21 @@ def unique_names(path: Path, is_taken: Callable[[Path], bool] | None = None) -> 
 
     start = 1 if is_taken is None else _first_free(lambda number: is_taken(numbered(number)))
     yield from map(numbered, count(start))
+
+
+def names_at_commit(path: Path, is_taken: Callable[[Path], bool]) -> Iterator[Path]:
+    """
+    Yield the path, and where it was taken since it was chosen the next of its kind.
+
+    ``file (1).bin`` beside ``file.bin`` was given by `unique_names`, and is followed by ``file (2).bin``.
+    """
+    yield path
+    stem, extension = split_extension(path.name)
+    numbered = _NUMBERED.fullmatch(stem)
+    first = path.with_name(numbered[1] + extension) if numbered else None
+    names = unique_names(first if first is not None and is_taken(first) else path, is_taken)
+    next(names)  # which was tried, or is taken
+    yield from names
 
 
 def _first_free(is_taken: Callable[[int], bool]) -> int:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.errors import StorageFailed
-from bgdl_jupyter.storage.descriptor import Descriptor, FileIdentity
+from bgdl_jupyter.storage.descriptor import Descriptor, FileIdentity, Footprint
 from bgdl_jupyter.storage.disk import (
     failing_as,
     free_space,
@@ -28,11 +28,11 @@ from bgdl_jupyter.storage.disk import (
     storage_failed,
     sync_directory,
 )
-from bgdl_jupyter.storage.filenames import unique_names
+from bgdl_jupyter.storage.filenames import names_at_commit
 from bgdl_jupyter.storage.publishing import Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
     from uuid import UUID
 
@@ -295,7 +295,19 @@ class PartialFile:
             expected = at_least if expected_size is None else expected_size
             raise PartialFileLost(f"{self.path.name!r} has {status.st_size:,} bytes instead of {expected:,}.")
 
-    def publish(self, destination: Path, collision: CreationCollisionOption, *, names: Names = unique_names) -> Path:
+    def footprint(self) -> Footprint:
+        """Return what it will be known by when it has its name; nothing is written to it any more."""
+        with failing_as(self.path, "look at"), self._descriptor.borrow() as descriptor:
+            return Footprint.of(os.fstat(descriptor))
+
+    def publish(
+        self,
+        destination: Path,
+        collision: CreationCollisionOption,
+        *,
+        names: Names = names_at_commit,
+        replaces: Collection[Footprint] = (),
+    ) -> Path:
         """
         Give the file its name, atomically, and return it; `check` and `sync` come before, `sync_directory` after.
 
@@ -310,11 +322,13 @@ class PartialFile:
             What to do where the name is taken.
         names:
             Gives the names to try for GENERATE_UNIQUE_NAME.
+        replaces:
+            The files that OPEN_IF_EXISTS may replace: those that we wrote, left alone since.
 
         Raises
         ------
         DestinationExists
-            The name is taken and ``collision`` is FAIL_IF_EXISTS.
+            The name is taken, and what has it may be neither replaced nor avoided.
         StorageFailed
             A folder or a device has the name, the folder was replaced, or the disk refused.
         """
@@ -323,7 +337,11 @@ class PartialFile:
                 raise StorageFailed(f"The folder {str(destination.parent)!r} is not the one that was written to.")
             with self._descriptor.borrow() as descriptor:
                 return Publication(
-                    folder=folder, descriptor=descriptor, part=self.path.name, destination=destination
+                    folder=folder,
+                    descriptor=descriptor,
+                    part=self.path.name,
+                    destination=destination,
+                    replaces=replaces,
                 ).carry_out(collision, names)
 
     def discard(self) -> bool:

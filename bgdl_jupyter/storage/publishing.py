@@ -21,6 +21,7 @@ from typing import Final
 
 from bgdl_jupyter.errors import DestinationExists, StorageFailed
 from bgdl_jupyter.status import CreationCollisionOption
+from bgdl_jupyter.storage.descriptor import Footprint
 from bgdl_jupyter.storage.disk import current_umask
 
 #: Gives the names to try, best first; asks the second argument whether a name is taken.
@@ -43,6 +44,7 @@ class Publication:
     descriptor: int
     part: str
     destination: Path
+    replaces: Collection[Footprint] = ()
 
     def carry_out(self, collision: CreationCollisionOption, names: Names) -> Path:
         """Give the name; see `PartialFile.publish`."""
@@ -55,9 +57,9 @@ class Publication:
             raise
 
     def _give_name(self, collision: CreationCollisionOption, names: Names) -> Path:
-        if collision in {CreationCollisionOption.REPLACE_EXISTING, CreationCollisionOption.OPEN_IF_EXISTS}:
+        if collision is CreationCollisionOption.REPLACE_EXISTING or self._may_replace(collision):
             return self._replace()
-        if collision is CreationCollisionOption.FAIL_IF_EXISTS:
+        if collision is not CreationCollisionOption.GENERATE_UNIQUE_NAME:
             if not self._take(self.destination.name):
                 raise DestinationExists(f"{str(self.destination)!r} exists.")
             return self.destination
@@ -80,6 +82,13 @@ class Publication:
         if already is not None:
             self._drop_part()
         return already
+
+    def _may_replace(self, collision: CreationCollisionOption) -> bool:
+        """Whether what has the name is a file of ours that nobody touched since; looked at once more, just before."""
+        if collision is not CreationCollisionOption.OPEN_IF_EXISTS:
+            return False
+        status = self._status(self.destination.name)
+        return status is not None and Footprint.of(status) in self.replaces
 
     def _replace(self) -> Path:
         name = self.destination.name

@@ -48,7 +48,6 @@ async def test_many_small_files_share_their_transactions(fault_server: StartFaul
     [
         (Collision.GENERATE_UNIQUE_NAME, "file (1).bin", True),
         (Collision.REPLACE_EXISTING, "file.bin", False),
-        (Collision.OPEN_IF_EXISTS, "file.bin", False),
     ],
 )
 @pytest.mark.parametrize("size", [1000, 200_000])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from traitlets import TraitError
 
-from bgdl_jupyter.errors import DestinationExists, DestinationInUse, DuplicateDownload
+from bgdl_jupyter.errors import DestinationExists, DestinationInUse, DuplicateDownload, InvalidManifest
 from bgdl_jupyter.events import StatusChanged
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.resource import OVERLAP
@@ -18,7 +18,7 @@ from bgdl_jupyter.status import BackgroundTransferStatus as Status
 from bgdl_jupyter.status import CreationCollisionOption as Collision
 from bgdl_jupyter.status import Integrity, TransferActivity
 from tests.servers.content import file_sha256
-from tests.servers.faults import cut_after, hold_after, hold_head, redirect, status
+from tests.servers.faults import cut_after, drop_validators, hold_after, hold_head, redirect, status
 from tests.servers.files import FileSpec
 
 if TYPE_CHECKING:
@@ -106,23 +106,99 @@ def test_download_run_again_returns_the_live_one_and_then_the_finished_one(
     assert len(server.requests("/held.bin")) == 1
 
 
-def test_a_finished_file_that_was_touched_is_fetched_again(
+def test_a_finished_file_that_is_gone_is_fetched_again(
     downloader: BackgroundDownloader, server: FaultServer, work: Path
 ):
     first = downloader.download(server.url("/plain.bin"), "a.bin")
     first.wait(WAIT)
-    (work / "a.bin").write_text("short")
+    (work / "a.bin").unlink()
     again = downloader.download(server.url("/plain.bin"), "a.bin")
     assert again is not first
     again.wait(WAIT)
     assert file_sha256(work / "a.bin") == PLAIN.sha256
 
 
+@pytest.mark.parametrize("edited", [b"short", b"x" * SIZE])
+def test_a_file_that_somebody_changed_is_not_destroyed_unless_asked(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path, edited: bytes
+):
+    """Also when it still has the size that it came with."""
+    downloader.download(server.url("/plain.bin"), "a.bin").wait(WAIT)
+    (work / "a.bin").write_bytes(edited)
+    with pytest.raises(DestinationExists, match=r"collision=REPLACE_EXISTING, or GENERATE_UNIQUE_NAME.*A checksum"):
+        downloader.download(server.url("/plain.bin"), "a.bin")
+    with pytest.raises(DestinationExists, match="with another digest"):
+        downloader.download(server.url("/plain.bin"), "a.bin", sha256=PLAIN.sha256).wait(WAIT)
+    assert (work / "a.bin").read_bytes() == edited
+    downloader.download(server.url("/plain.bin"), "a.bin", collision="replace_existing").wait(WAIT)
+    assert file_sha256(work / "a.bin") == PLAIN.sha256
+
+
+def test_a_file_of_ours_that_does_not_verify_is_fetched_anew_and_replaced_when_that_is_whole(
+    downloader: BackgroundDownloader,
+    restart: Callable[..., BackgroundDownloader],
+    fault_server: StartFaultServer,
+    work: Path,
+):
+    """The server says no validator, so nothing proves that the file is still what it has; also after a restart."""
+    weak = FileSpec(size=SIZE, faults=(drop_validators(),))
+    server = fault_server({"/weak": weak})
+    downloader.download(server.url("/weak"), "a.bin").wait(WAIT)
+    again = restart()
+    changed = FileSpec(size=SIZE, seed=5, faults=(drop_validators(),))
+    server.put("/weak", changed)
+    again.download(server.url("/weak"), "a.bin").wait(WAIT)
+    assert file_sha256(work / "a.bin") == changed.sha256
+    server.put("/weak", PLAIN)
+    again.download(server.url("/weak"), "a.bin", sha256=PLAIN.sha256).wait(WAIT)
+    assert file_sha256(work / "a.bin") == PLAIN.sha256
+
+
+def test_a_file_that_came_from_elsewhere_is_refused_at_once_and_in_a_manifest_by_its_line(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path
+):
+    (work / "mine.bin").write_text("mine")
+    with pytest.raises(DestinationExists, match="no file of this download"):
+        downloader.download(server.url("/plain.bin"), "mine.bin")
+    lines = [server.url("/held.bin"), {"uri": server.url("/plain.bin"), "destination": "mine.bin"}]
+    with pytest.raises(InvalidManifest, match=r"line 2: .*is there, and is no file of this download"):
+        downloader.download_many(lines, group="all")
+    assert (work / "mine.bin").read_text() == "mine"
+    assert server.requests() == []
+
+
+def test_a_file_that_appears_while_it_is_fetched_is_kept(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path
+):
+    operation = downloader.download(server.url("/held.bin"), "a.bin")
+    server.wait_until(lambda: bool(server.requests("/held.bin")))
+    (work / "a.bin").write_text("mine")
+    server.events.set("go")
+    with pytest.raises(DestinationExists):
+        operation.wait(WAIT)
+    assert (work / "a.bin").read_text() == "mine"
+
+
+def test_a_name_that_the_server_gives_and_somebody_has_is_refused_or_taken_by_its_digest(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path
+):
+    (work / "plain.bin").write_text("mine")
+    with pytest.raises(DestinationExists):
+        downloader.download(server.url("/plain.bin")).wait(WAIT)
+    assert (work / "plain.bin").read_text() == "mine"
+    (work / "held.bin").write_bytes(HELD.read())
+    taken = downloader.download(server.url("/held.bin"), sha256=HELD.sha256).wait(WAIT)
+    assert taken.result_file == work / "held.bin"
+    assert server.requests("/held.bin") == []
+
+
 def test_two_secret_queries_are_two_files(downloader: BackgroundDownloader, server: FaultServer):
     """What reads back as the same redacted URI is not the same file."""
     first = downloader.download(server.url("/plain.bin?token=aaaaaaaa&id=1"), "a.bin")
     first.wait(WAIT)
-    second = downloader.download(server.url("/plain.bin?token=aaaaaaaa&id=2"), "a.bin")
+    with pytest.raises(DestinationExists):
+        downloader.download(server.url("/plain.bin?token=aaaaaaaa&id=2"), "a.bin")
+    second = downloader.download(server.url("/plain.bin?token=aaaaaaaa&id=2"), "b.bin")
     assert second is not first
     assert second.requested_uri == first.requested_uri
 
@@ -138,14 +214,6 @@ def test_a_file_that_has_the_digest_already_is_taken_as_it_is(
     assert server.requests("/plain.bin") == []
 
 
-def test_a_file_with_another_digest_is_replaced_when_the_right_one_is_whole(
-    downloader: BackgroundDownloader, server: FaultServer, work: Path
-):
-    (work / "mine.bin").write_bytes(b"old")
-    downloader.download(server.url("/plain.bin"), "mine.bin", sha256=PLAIN.sha256).wait(WAIT)
-    assert file_sha256(work / "mine.bin") == PLAIN.sha256
-
-
 # ----------------------------------------------------------------------------------------------- names and collisions
 
 
@@ -159,10 +227,8 @@ def test_a_unique_name_is_chosen_at_creation_and_again_at_the_commit(
     (work / "file (1).bin").write_text("mine, too")
     server.events.set("go")
     operation.wait(WAIT)
-    path: Path = operation.result_file
-    assert path.parent == work
-    assert path.name not in ("file.bin", "file (1).bin")
-    assert file_sha256(path) == HELD.sha256
+    assert operation.result_file == work / "file (2).bin"
+    assert file_sha256(work / "file (2).bin") == HELD.sha256
     assert (work / "file.bin").read_text() == "mine"
     assert (work / "file (1).bin").read_text() == "mine, too"
 

@@ -14,6 +14,7 @@ from bgdl_jupyter.storage.filenames import (
     check_destination,
     destination_key,
     name_from_uri,
+    names_at_commit,
     safe_name,
     split_extension,
     unique_names,
@@ -230,3 +231,17 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(InvalidRequest, match="cannot be written to"):
         check_destination(tmp_path / "a.bin")
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "expected"),
+    [
+        ("file.bin", [], ["file.bin", "file (1).bin"]),
+        ("file (1).bin", ["file.bin", "file (1).bin"], ["file (1).bin", "file (2).bin", "file (3).bin"]),
+        ("file (1).bin", ["file (1).bin"], ["file (1).bin", "file (1) (1).bin"]),
+        ("report (2021).pdf", ["report.pdf", "report (2021).pdf"], ["report (2021).pdf", "report (2021) (1).pdf"]),
+    ],
+)
+def test_a_name_that_was_numbered_goes_on_counting_at_the_commit(name: str, there: list[str], expected: list[str]):
+    names = names_at_commit(Path(name), lambda path: path.name in there)
+    assert [each.name for each in islice(names, len(expected))] == expected

@@ -15,7 +15,7 @@ import pytest
 from bgdl_jupyter.errors import DestinationExists, DiskFull, StorageFailed
 from bgdl_jupyter.status import CreationCollisionOption as Collision
 from bgdl_jupyter.storage import partial_file, publishing
-from bgdl_jupyter.storage.descriptor import FileIdentity
+from bgdl_jupyter.storage.descriptor import FileIdentity, Footprint
 from bgdl_jupyter.storage.disk import current_umask, free_space, sync_directory
 from bgdl_jupyter.storage.partial_file import PartialFile, PartialFileLost, discard_partial_file, partial_name
 from bgdl_jupyter.storage.publishing import find_published
@@ -350,12 +350,24 @@ def test_a_name_that_appears_in_between_is_not_lost(tmp_path, part, file_system)
     assert (tmp_path / "a.bin").read_bytes() == (tmp_path / "b.bin").read_bytes() == b"somebody's"
 
 
-@pytest.mark.parametrize("collision", [Collision.REPLACE_EXISTING, Collision.OPEN_IF_EXISTS])
-def test_a_file_is_replaced_where_that_was_asked(tmp_path, part, collision):
+def test_a_file_is_replaced_where_that_was_asked(tmp_path, part):
     (tmp_path / "a.bin").write_bytes(b"old")
-    part.publish(tmp_path / "a.bin", collision)
+    part.publish(tmp_path / "a.bin", Collision.REPLACE_EXISTING)
     assert names_in(tmp_path) == ["a.bin"]
     assert (tmp_path / "a.bin").read_bytes() == b"0123456789"
+
+
+def test_open_if_exists_replaces_a_file_of_ours_and_no_other(tmp_path, part):
+    ours = tmp_path / "a.bin"
+    ours.write_bytes(b"old")
+    known = Footprint.at(ours)
+    ours.write_bytes(b"edited")
+    with pytest.raises(DestinationExists):
+        part.publish(ours, Collision.OPEN_IF_EXISTS, replaces={known})
+    assert ours.read_bytes() == b"edited"
+    part.publish(ours, Collision.OPEN_IF_EXISTS, replaces={known, Footprint.at(ours)})
+    assert ours.read_bytes() == b"0123456789"
+    assert names_in(tmp_path) == ["a.bin"]
 
 
 def test_a_link_is_replaced_itself(tmp_path, part):
