@@ -6,7 +6,8 @@ from all of them. Each has a short version among the tests of this folder.
 
 =====================  ==============================================================================================
 `faults`               the fault catalogue, in every way that a download may meet it
-`peers`                the same, met by the programs and libraries that people download with
+`catalogue`            what proves the rows that no server can do: tests of their own
+`peers`                the same as faults, met by the programs and libraries that people download with
 `kills`                SIGKILL of a real kernel at random times, while several files arrive
 `kills_at_calls`       a kill before every system call of a small scenario
 `kills_of_recovery`    the same of its recovery, twice

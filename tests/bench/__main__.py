@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final
 
-from tests.bench import calls, kernels, kills, mutants, power, report
+from tests.bench import calls, kernels, kills, mutants, power, proofs, report
 from tests.bench.faults import table as faults
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _BENCHES: Final[dict[str, Callable[[argparse.Namespace], Family]]] = {
     "faults": lambda _: faults.run_ours(),
     "peers": lambda _: faults.run_peers(),
+    "catalogue": lambda _: proofs.run(),
     "kills": lambda given: kills.run(given.count or 200, seed=given.seed),
     "kills_at_calls": lambda given: calls.kills(given.count, seed=given.seed, first=given.first),
     "kills_of_recovery": lambda given: calls.kills_of_recovery(given.count, seed=given.seed, first=given.first),

@@ -210,3 +210,11 @@ async def test_a_broken_coding_is_never_whole(http, fault_server: StartFaultServ
     server = fault_server({"/a": FileSpec(size=LARGE, faults=(gzipped(damage),))})
     with pytest.raises(TransferFailed):
         await fetch(http, server.url("/a"))
+
+
+async def test_a_length_beyond_32_bits_is_counted_right(http, fault_server: StartFaultServer):
+    size = 5 << 30
+    server = fault_server({"/a": FileSpec(size=size)})
+    fetched = await fetch(http, server.url("/a"), start=size - 1_000_000)
+    assert fetched.answer.resource.length == size
+    assert fetched.body == FileSpec(size=size).read(size - 1_000_000)
