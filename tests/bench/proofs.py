@@ -64,8 +64,8 @@ def run() -> Family:
     return Family(
         name="catalogue",
         title="The whole catalogue of faults",
-        claim="Rows that a server can be made to do are met in every way (see the table of faults); the others are proven "
-        "by tests of their own, which are named here, and a row has passed when all of its tests have.",
+        claim="Rows that a server can be made to do are met in every way (see the table of faults); the others "
+        "are proven by tests of their own, which are named here, and a row has passed when all of its tests have.",
         n=len(proven),
         passed=passed,
         section="Faults",
