@@ -148,5 +148,4 @@ class Facilities:
             await transport.aclose()
         self._transports.clear()
         self.writer.close()
-        self.uploads.close()
         self._pool.shutdown(wait=False, cancel_futures=True)

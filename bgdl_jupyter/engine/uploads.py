@@ -10,7 +10,8 @@ its bytes.
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from bgdl_jupyter.engine.commit import unhindered
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Not the threads that write files: an upload takes minutes, and the downloads must not wait for it.
+# On threads of their own, not on those that write files: an upload takes minutes, and downloads must not wait for it.
 _AT_ONCE: Final = 8
 _CROWDED: Final = 2 * _AT_ONCE
 _TELL_EVERY: Final = 0.5
@@ -102,7 +103,7 @@ class Uploads:
 
     def __init__(self, facilities: Facilities) -> None:
         self._facilities = facilities
-        self._pool: ThreadPoolExecutor | None = None
+        self._places = asyncio.Semaphore(_AT_ONCE)
         self._under_way = 0
 
     @property
@@ -190,15 +191,21 @@ class Uploads:
         return running.result()
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run something that talks to a store in a thread."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="bgdl-store")
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: function(*args, **kwargs))
+        """Run something that talks to a store on a thread of its own; a few at once."""
+        outcome: Future[T] = Future()
 
-    def close(self) -> None:
-        """End the threads; every transfer must have ended."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        def work() -> None:
+            if not outcome.set_running_or_notify_cancel():
+                return
+            try:
+                outcome.set_result(function(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 (raised where it is awaited)
+                outcome.set_exception(error)
+
+        async with self._places:
+            # A daemon: a store that does not answer must not keep the process from ending.
+            threading.Thread(target=work, name="bgdl-store", daemon=True).start()
+            return await asyncio.wrap_future(outcome)
 
 
 def _words(sent: int, size: int, url: str) -> str:

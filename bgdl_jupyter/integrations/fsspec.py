@@ -245,6 +245,9 @@ class _Place:
         folder = str(self._files._parent(path))  # noqa: SLF001 (fsspec's own way to a folder)
         aside = f"{folder.rstrip('/')}/{staged.name}"
         self._files.makedirs(folder, exist_ok=True)
+        for earlier in _names_before(staged.name):  # of a kernel that died while it sent the same
+            with contextlib.suppress(FileNotFoundError):
+                self._files.rm_file(f"{folder.rstrip('/')}/{earlier}")
         try:
             self._files.put_file(str(staged), aside, callback=_counting(sent))
             sent(int(self._files.info(aside)["size"]))  # the last moment to give up
@@ -314,6 +317,12 @@ class _Place:
             if _is_transient(error):
                 raise NetworkFailed(message) from None
             raise StorageFailed(message, hint=_hint(error)) from None
+
+
+def _names_before(name: str) -> list[str]:
+    """Return what a private file was called under the leases before (`partial_name`)."""
+    stem, _, epoch = name.removesuffix(".bgdl").rpartition("-")
+    return [f"{stem}-{each}.bgdl" for each in range(1, int(epoch))] if epoch.isdigit() else []
 
 
 def _all(protocol: str | tuple[str, ...]) -> tuple[str, ...]:

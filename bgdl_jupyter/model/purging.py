@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bgdl_jupyter.errors import BackgroundTransferError, StorageFailed
 from bgdl_jupyter.model.housekeeping import applications, forget_all
 from bgdl_jupyter.model.process import current_runner, shut_down
+from bgdl_jupyter.model.stores import staging_folder
 from bgdl_jupyter.storage.leftovers import discard_leftovers
 from bgdl_jupyter.storage.spool import discard_body, spool_folder
 
@@ -74,7 +75,7 @@ def remove_state_file() -> str:
     shut_down()
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-    for folder in (path.parent / "kernels", spool_folder(path.parent)):
+    for folder in (path.parent / "kernels", spool_folder(path.parent), staging_folder(path.parent)):
         shutil.rmtree(folder, ignore_errors=True)
     left = [each.name for each in path.parent.iterdir()]
     if left:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,16 @@ import pytest
 
 from bgdl_jupyter.errors import DestinationExists, DestinationInUse, InvalidRequest, StorageFailed, TransferCanceled
 from bgdl_jupyter.events import ActivityChanged
+from bgdl_jupyter.integrations.fsspec import open_place
 from bgdl_jupyter.model.process import current_runner
+from bgdl_jupyter.model.purging import purge, remove_state_file
 from bgdl_jupyter.model.stores import packed
 from bgdl_jupyter.model.verification import verify
 from bgdl_jupyter.status import BackgroundTransferStatus, CreationCollisionOption, Integrity, TransferActivity
 from tests.downloads import partial_files
 from tests.integrations.conftest import BODY, LARGE
 from tests.servers.content import Pattern, digest
+from tests.servers.s3 import DEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,6 +237,17 @@ def test_two_lines_of_a_manifest_that_mean_one_place_are_refused_before_anything
 # ----------------------------------------------------------------------------------------------------- what is refused
 
 
+def test_purging_everything_takes_what_waits_for_stores(
+    files: FaultServer, downloader: BackgroundDownloader, memory: dict[str, object], state_path: Path
+) -> None:
+    downloader.download(files.url("/a.bin"), "memory://a.bin").wait(20)
+    assert (state_path.parent / "staged").is_dir()
+    purge(None)
+    assert names(memory) == ["/a.bin"]
+    assert remove_state_file() == ""
+    assert not state_path.parent.exists()
+
+
 @pytest.mark.parametrize(
     ("destination", "says"),
     [
@@ -290,6 +305,67 @@ def test_a_store_that_has_other_bytes_is_a_failure_that_keeps_the_file(
     operation.retry().wait(20)
     assert files.body_bytes_sent("/large.bin") == sent
     assert is_large(in_memory("/large.bin"))
+
+
+def test_a_store_that_is_out_of_reach_for_a_moment_is_tried_again(
+    files: FaultServer,
+    downloader: BackgroundDownloader,
+    memory: dict[str, object],
+    seen: Seen,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    copy, failures = MemoryFileSystem.cp_file, iter([ConnectionResetError("gone"), TimeoutError()])
+
+    def fail_at_first(self: Any, *paths: str, **options: Any) -> None:
+        for failure in failures:
+            raise failure
+        copy(self, *paths, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "cp_file", fail_at_first)
+    operation = downloader.download(files.url("/large.bin"), "memory://large.bin").wait(20)
+    activities = [each.activity for each in seen.of(ActivityChanged, operation)]
+    assert activities.count(TransferActivity.BACKING_OFF) == 2
+    assert files.body_bytes_sent("/large.bin") == LARGE
+    assert names(memory) == ["/large.bin"]
+
+
+def test_a_cancel_that_comes_after_the_store_has_the_file_is_too_late(
+    files: FaultServer, downloader: BackgroundDownloader, memory: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    copy, is_moving, go_on = MemoryFileSystem.cp_file, threading.Event(), threading.Event()
+
+    def move_slowly(self: Any, *paths: str, **options: Any) -> None:
+        is_moving.set()
+        assert go_on.wait(20)
+        copy(self, *paths, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "cp_file", move_slowly)
+    operation = downloader.download(files.url("/a.bin"), "memory://a.bin")
+    assert is_moving.wait(20)
+    canceled = operation.cancel()
+    go_on.set()
+    canceled.wait(20)
+    assert operation.wait(20).status is BackgroundTransferStatus.COMPLETED
+    assert in_memory("/a.bin") == BODY
+
+
+def test_what_a_kernel_left_in_the_store_when_it_died_goes_with_the_next_delivery(
+    memory: dict[str, object], tmp_path: Path
+) -> None:
+    import fsspec
+
+    fsspec.filesystem("memory").pipe_file("/data/.0a-1.bgdl", b"half")
+    file = tmp_path / ".0a-3.bgdl"
+    file.write_bytes(BODY)
+    place = open_place(
+        "memory://data/a.bin", None, collision=CreationCollisionOption.REPLACE_EXISTING, guard=lambda text: text
+    )
+    assert place.deliver(file, "memory://data/a.bin", sent=lambda _: None)
+    assert names(memory) == ["/data/a.bin"]
 
 
 # ------------------------------------------------------------------------------------------------------------------ S3
@@ -415,8 +491,6 @@ def test_what_the_store_got_just_before_the_end_is_not_sent_again(
     s3_server: S3Server, bucket: str, tmp_path: Path
 ) -> None:
     """The place was announced: what is there is recognised by its bytes, and somebody else's are left alone."""
-    from bgdl_jupyter.integrations.fsspec import open_place
-
     file = tmp_path / "whole"
     file.write_bytes(BODY)
     url = f"s3://{bucket}/a.bin"
@@ -465,3 +539,30 @@ def test_a_kill_during_the_upload_costs_no_byte_and_leaves_no_part_to_be_seen(
     assert is_large(body)
     assert files.body_bytes_sent("/large.bin") == sent
     assert not partial_files(restored.directory)
+
+
+LEAVE = """
+import bgdl_jupyter, sys, threading
+operation, sent = bgdl_jupyter.download(sys.argv[1], sys.argv[2]), threading.Event()
+operation.observe(lambda change: "uploading" in change["new"] and sent.set(), "status_reason")
+assert "uploading" in operation.status_reason or sent.wait(20)
+"""
+
+
+def test_a_store_that_does_not_answer_keeps_no_process_from_ending(
+    files: FaultServer, s3_server: S3Server, bucket: str, state_path: Path, work: Path
+) -> None:
+    s3_server.hold(lambda request: bucket in request.path)
+    environment = {f"FSSPEC_S3_{name.upper()}": value for name, value in s3_server.options.items()}
+    command = [sys.executable, "-c", LEAVE, files.url("/large.bin"), f"s3://{bucket}/large.bin"]
+    try:
+        ended = subprocess.run(
+            command,
+            env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+            timeout=DEADLINE - 2,  # before the store answers
+            check=False,
+        )
+    finally:
+        s3_server.release()
+    assert ended.returncode == 0
+    assert len(staged(state_path)) == 1
