@@ -7,8 +7,10 @@
 import type { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import { Downloads, KernelDownloads } from './model';
-import { Command, parseMessage } from './protocol';
+import { KernelDownloads } from './kernelDownloads';
+import type { Downloads } from './model';
+import { parseMessage } from './parsing';
+import type { Command } from './protocol';
 
 /** What happens on a line to a kernel. */
 export type ChannelEvent =

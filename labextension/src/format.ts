@@ -34,22 +34,19 @@ export function formatProgress(received: number, total: number | null, trans: Tr
     : trans.__('%1 of %2', `${amount} ${unit}`, `${whole} ${wholeUnit}`);
 }
 
-/** Seconds to two units at most: "12 s", "3 min 20 s", "1 h 5 min", "2 d 4 h". */
+/** Seconds as the notebook has them, in the least room: "12 s", "3:20", "1:05:00", "2 d 4 h". */
 export function formatDuration(seconds: number, trans: Translations): string {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) {
     return trans.__('%1 s', whole);
   }
-  if (whole < 600) {
-    return trans.__('%1 min %2 s', Math.floor(whole / 60), whole % 60);
-  }
-  const minutes = Math.round(whole / 60);
-  if (minutes < 60) {
-    return trans.__('%1 min', minutes);
-  }
+  const minutes = Math.floor(whole / 60);
   const hours = Math.floor(minutes / 60);
+  if (hours < 1) {
+    return `${minutes}:${twoDigits(whole % 60)}`;
+  }
   return hours < 48
-    ? trans.__('%1 h %2 min', hours, minutes % 60)
+    ? `${hours}:${twoDigits(minutes % 60)}:${twoDigits(whole % 60)}`
     : trans.__('%1 d %2 h', Math.floor(hours / 24), hours % 24);
 }
 
@@ -193,6 +190,10 @@ function remaining(eta: number | null, trans: Translations): string {
 
 function join(...parts: string[]): string {
   return parts.filter(each => each !== '').join(' · ');
+}
+
+function twoDigits(count: number): string {
+  return `${count}`.padStart(2, '0');
 }
 
 function scale(bytes: number): [string, string] {

@@ -18,7 +18,7 @@ import {
 } from './format';
 import { plotPoints } from './history';
 import { pauseIcon } from './icons';
-import type { KernelDownloads } from './model';
+import type { KernelDownloads } from './kernelDownloads';
 import type { GroupView, OperationView, Step } from './protocol';
 
 export interface IRowProps {

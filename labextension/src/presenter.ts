@@ -6,7 +6,8 @@ import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
 import type { Translations } from './format';
-import type { Downloads, KernelDownloads } from './model';
+import type { KernelDownloads } from './kernelDownloads';
+import type { Downloads } from './model';
 import type { AlertView } from './protocol';
 import {
   AlertLimiter,

@@ -3,7 +3,7 @@
  */
 
 import { State, stateOf } from './format';
-import type { KernelDownloads } from './model';
+import type { KernelDownloads } from './kernelDownloads';
 import type { OperationView } from './protocol';
 
 export type Row =

@@ -6,7 +6,7 @@
  */
 
 import { describeCount, formatDuration, formatPercent, formatProgress, formatRate, groupTitle, Translations } from './format';
-import type { KernelDownloads } from './model';
+import type { KernelDownloads } from './kernelDownloads';
 import type { AlertView, GroupView, Step } from './protocol';
 
 /** Where notices are shown. */

@@ -6,7 +6,7 @@ import { readFileSync } from 'fs';
 import { join } from 'path';
 
 import type { Translations } from '../src/format';
-import { KernelDownloads } from '../src/model';
+import { KernelDownloads } from '../src/kernelDownloads';
 import type { AlertView, Changed, Command, GroupView, OperationView, Snapshot, Totals } from '../src/protocol';
 
 interface IWire {

@@ -36,9 +36,9 @@ describe('numbers', () => {
     assert.equal(formatProgress(120e3, null, trans), '120 kB');
   });
 
-  it('name at most two units of time', () => {
+  it('are times to go in as little room as they need', () => {
     const said = [0.4, 59, 60, 200, 3599, 3600, 90000, 200000].map(each => formatDuration(each, trans));
-    assert.deepEqual(said, ['0 s', '59 s', '1 min 0 s', '3 min 20 s', '1 h 0 min', '1 h 0 min', '25 h 0 min', '2 d 7 h']);
+    assert.deepEqual(said, ['0 s', '59 s', '1:00', '3:20', '59:59', '1:00:00', '25:00:00', '2 d 7 h']);
   });
 });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
 import { Downloads } from '../src/model';
-import { parseMessage } from '../src/protocol';
+import { parseMessage } from '../src/parsing';
 import { alert, changed, group, kernel, operation, snapshot, totals, wire } from './examples';
 
 describe('the downloads of a kernel', () => {

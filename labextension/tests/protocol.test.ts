@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
-import { COMM_TARGET, MAX_ITEMS, parseMessage, VERSION } from '../src/protocol';
+import { MAX_ITEMS, parseMessage } from '../src/parsing';
+import { COMM_TARGET, VERSION } from '../src/protocol';
 import { wire } from './examples';
 
 describe('the wire', () => {

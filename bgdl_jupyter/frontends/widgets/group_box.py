@@ -51,7 +51,7 @@ class GroupBox:
         self._text = HTML(value=self._html(), layout=look.line, style=look.text)
         self._verbs = HBox(self._verb_buttons(), layout=look.buttons)
         self._bar = FloatProgress(layout=look.bar, **self._bar_traits())
-        self._stripes = HTML(value=looks.stripes(), layout=look.stripes, style=look.text)
+        self._stripes = HTML(value=looks.stripes(8), layout=look.stripes, style=look.text)
         self._foot = Box(self._foot_children(), layout=look.foot)
         self._list = VBox((), layout=look.rows)
         self._more = HTML(value="", layout=look.line, style=look.text)

@@ -130,11 +130,11 @@ def muted_html(text: str) -> str:
     return f'<div style="color:{_MUTED};line-height:1.45;font-variant-numeric:tabular-nums">{escape(text)}</div>'
 
 
-def stripes() -> str:
-    """Return a bar for what has no known size: it moves, and says nothing about how far."""
+def stripes(height: int) -> str:
+    """Return a bar for what has no known size, so many pixels high: it moves, and says nothing about how far."""
     return (
-        '<svg width="100%" height="4" role="img" aria-label="size unknown" style="display:block;margin:4px 0;'
-        'background:var(--jp-layout-color2, #eeeeee)"><rect width="20%" height="4" '
+        f'<svg width="100%" height="{height}" role="img" aria-label="size unknown" style="display:block;margin:4px 0;'
+        f'background:var(--jp-layout-color2, #eeeeee)"><rect width="20%" height="{height}" '
         'fill="var(--jp-brand-color1, #1976d2)"><animate attributeName="x" values="-20%;100%" dur="1.6s" '
         'repeatCount="indefinite"/></rect></svg>'
     )

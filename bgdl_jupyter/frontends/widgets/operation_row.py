@@ -67,7 +67,7 @@ class OperationRow:
     @functools.cached_property
     def _stripes(self) -> HTML:
         # A widget of its own: a text that is sent anew would begin its movement anew.
-        return HTML(value=looks.stripes(), layout=self._look.row_bar, style=self._look.text)
+        return HTML(value=looks.stripes(4), layout=self._look.row_bar, style=self._look.text)
 
     def _html(self) -> str:
         entry = self.entry
