@@ -29,6 +29,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import ipykernel
+import pytest
 from jupyter_client.manager import KernelManager
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT = 30.0
+IPYKERNEL = tuple(map(int, ipykernel.__version__.split(".")[:2]))  # type: ignore[attr-defined] # public, not declared so
+subshells = pytest.mark.skipif(IPYKERNEL < (7, 1), reason="this ipykernel has no subshells that can be used")
 
 
 class KernelTimeout(AssertionError):

@@ -18,7 +18,7 @@ from bgdl_jupyter.frontends import wire
 from bgdl_jupyter.frontends.views import Views
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.process import current_runner
-from tests.kernels import RealKernel
+from tests.kernels import RealKernel, subshells
 from tests.servers.faults import hold_after, status
 from tests.servers.files import FileSpec
 
@@ -388,6 +388,7 @@ def test_a_page_without_the_lab_extension_hangs_up_and_another_finds_a_line(view
 
 
 @pytest.mark.kernel
+@subshells
 def test_a_real_kernel_answers_while_a_cell_computes(fault_server, tmp_path):
     server = fault_server({"/a": FileSpec(size=50_000_000, rate=2_000_000)})
     with RealKernel(cwd=tmp_path, env={"BGDL_STATE_FILE": str(tmp_path / "state.sqlite3")}) as kernel:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kernels import RealKernel
+from tests.kernels import IPYKERNEL, RealKernel, subshells
 from tests.servers.files import FileSpec
 
 if TYPE_CHECKING:
@@ -65,12 +65,14 @@ def answer(kernel: RealKernel, label: str) -> str:
     return result.text
 
 
+@subshells
 def test_allow_lifts_rate_and_number_at_once_also_of_what_runs(kernel, server):
     assert answer(kernel, "Allow").strip().endswith("True You allowed it.")
     done = kernel.run("print([(await each).status.name for each in operations])", timeout=30)
     assert done.text.strip() == "['COMPLETED', 'COMPLETED', 'COMPLETED']"
 
 
+@subshells
 def test_deny_leaves_the_limits_as_they_are(kernel, server):
     assert answer(kernel, "Deny").strip().endswith("False You denied it.")
     limits = "print([each.is_unconstrained for each in operations], downloader.max_rate)"
@@ -82,6 +84,7 @@ def test_a_run_without_a_person_is_denied_at_once_with_the_reason(kernel):
     assert "Nobody can be asked" in kernel.finish(cell, timeout=10).text
 
 
+@subshells
 def test_a_question_whose_asker_is_canceled_is_taken_back(kernel):
     cell = kernel.start(
         "import asyncio\n"
@@ -92,3 +95,10 @@ def test_a_question_whose_asker_is_canceled_is_taken_back(kernel):
     assert "CancelledError" in str(kernel.finish(cell).error)
     assert kernel.run("print(operations[0].is_unconstrained)").text.strip() == "False"
     assert buttons(kernel) == {}
+
+
+@pytest.mark.skipif(IPYKERNEL >= (7, 0), reason="this ipykernel hears a button while a cell runs")
+def test_where_a_button_is_heard_too_late_the_answer_is_no_with_the_reason(kernel):
+    answered = kernel.run(ASK, timeout=10).text
+    assert answered.startswith("False")
+    assert "upgrade to ipykernel 7" in answered

@@ -9,20 +9,16 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import ipykernel
 import pytest
 
 from bgdl_jupyter.frontends.kernel import shutdown
-from tests.kernels import RealKernel, Result
+from tests.kernels import IPYKERNEL, RealKernel, Result, subshells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSION = tuple(map(int, ipykernel.__version__.split(".")[:2]))  # type: ignore[attr-defined] # public, not declared so
-
 pytestmark = pytest.mark.kernel
-subshells = pytest.mark.skipif(VERSION < (7, 1), reason="this ipykernel has no subshells that can be used")
-routed = pytest.mark.skipif(VERSION < (7, 4), reason="this ipykernel does not let a comm say where it is heard")
+routed = pytest.mark.skipif(IPYKERNEL < (7, 4), reason="this ipykernel does not let a comm say where it is heard")
 
 SETUP = """
 import asyncio, os, threading, time
@@ -245,7 +241,7 @@ def test_while_the_kernel_starts_a_thread_is_given_at_once(tmp_path):
 
         assert kind == "thread"
         assert float(took) < 1
-        if VERSION >= (7, 1):
+        if IPYKERNEL >= (7, 1):
             assert "still starting" in reason
         assert run(kernel, same).text == "True"
 

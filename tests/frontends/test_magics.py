@@ -17,7 +17,7 @@ from bgdl_jupyter.status import (
     NotificationSetting,
 )
 from tests.downloads import DEADLINE, Seen, partial_files
-from tests.kernels import TIMEOUT, RealKernel
+from tests.kernels import TIMEOUT, RealKernel, subshells
 from tests.servers.faults import hold_after, status
 from tests.servers.files import FileSpec
 
@@ -461,6 +461,7 @@ def test_a_kernel_completes_subcommands_options_groups_and_names(kernel: RealKer
 
 
 @pytest.mark.kernel
+@subshells
 def test_a_kernel_says_that_a_subshell_runs_the_downloads(kernel: RealKernel):
     assert "loop: subshell. " in kernel.run("%bgdl show").text
 

@@ -12,7 +12,7 @@ import pytest
 from bgdl_jupyter.events import AlertKind, AlertRaised
 from bgdl_jupyter.frontends.widgets import look as looks
 from bgdl_jupyter.frontends.widgets.ids import model_id
-from tests.kernels import RealKernel
+from tests.kernels import RealKernel, subshells
 from tests.servers.faults import chunked, hold_after, status
 from tests.servers.files import FileSpec
 
@@ -119,6 +119,7 @@ def test_the_panel_moves_while_a_cell_computes(notebook, fault_server):
     notebook.kernel.finish(cell)
 
 
+@subshells
 def test_pause_and_resume_act_while_a_cell_computes(notebook, fault_server):
     server = fault_server({"/a.bin": SLOW})
     notebook.run(f"operation = download({server.url('/a.bin')!r})")
