@@ -28,8 +28,10 @@ _LONGER: Final = 2
 # Bytes that wait so much of a round for our own disk say that the host gives enough.
 _FULL: Final = 0.3
 
-# After a trial that brought nothing, doubled with each further one; and after trouble.
-_FIRST_PAUSE: Final = 1.0
+# After a trial that brought nothing, doubled with each further one; and after trouble. One such trial may have met a
+# moment in which this machine did something else: doubling is given up after the second.
+_FIRST_PAUSE: Final = 0.5
+_TRIALS_IN_VAIN: Final = 2
 _LONGEST_PAUSE: Final = 60.0
 _PAUSE_AFTER_TROUBLE: Final = 5.0
 # A host that refused so many connections is not asked for as many again for so long.
@@ -102,6 +104,7 @@ class HostControl:
         self._now = -math.inf
         self._round: _Round | None = None
         self._tries_less = self._has_grown = False
+        self._in_vain = 0
         self._trial: _Trial | None = None
         self._is_climbing_fast = True
         self._next_trial = -math.inf
@@ -208,19 +211,21 @@ class HostControl:
                 self._allowed = trial.allowed
         elif not is_full and rate >= trial.rate * (1 + max(_LEAST_GAIN, self._share_of_growth * change)):
             self._pause = _FIRST_PAUSE
-            self._has_grown = True
+            self._has_grown, self._in_vain = True, 0
         else:
             self._allowed = trial.allowed
             self._next_trial = self._now + self._pause
             self._pause = min(_LONGEST_PAUSE, 2 * self._pause)
-            self._stop_climbing()
+            self._in_vain += 1
+            if self._in_vain >= _TRIALS_IN_VAIN or is_full:
+                self._stop_climbing()
 
     @property
     def _is_about_less(self) -> bool:
         return self._tries_less or (self._trial is not None and self._trial.allowed > self.allowed)
 
     def _stop_climbing(self) -> None:
-        """Find out, where already the first growth was for nothing, whether less would do; once."""
+        """Find out, where no growth ever brought anything, whether less would do; once."""
         self._tries_less = self._is_climbing_fast and not self._has_grown and self.allowed > self._least
         self._is_climbing_fast = False
 

@@ -22,7 +22,7 @@ from bgdl_jupyter.resource import ValidatorKind, Verdict, decide
 from bgdl_jupyter.transport.base import Framing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from bgdl_jupyter.engine.facilities import Facilities
@@ -278,11 +278,24 @@ class Crew:
         longest = max((each.seconds_left for each in active if each.is_open), default=0.0)
         if longest < _OPENINGS_WORTH * self._opening:
             return []
-        ends, taken = split_tails(active, newcomers=newcomers, smallest=SMALLEST_PART)
+        ends, taken = split_tails(
+            active, newcomers=newcomers, smallest=SMALLEST_PART, largest=self._largest_part(active)
+        )
         for task, before, after in zip(tasks, active, ends, strict=True):
             if after.stop < before.stop and not self._end_before(task, ByteRange(after.stop, before.stop)):
                 taken = [part for part in taken if not before.position <= part.start < before.stop]
         return taken
+
+    def _largest_part(self, active: Sequence[ActiveSegment]) -> int | None:
+        """
+        Return how much a further connection gets at most while there may soon be more of them.
+
+        These take it from the first, whose request has no end, and not from what was asked for with one: cutting that
+        short throws away what is on its way.
+        """
+        if self._control is None or not self._control.is_finding_out:
+            return None
+        return sum(each.remaining for each in active) // self._control.ceiling
 
     def _close_one(self) -> None:
         """End the connection that has most to do: what it leaves is taken by the others."""

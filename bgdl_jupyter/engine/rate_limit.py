@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Sequence
 
+#: No fewer bytes are taken at once, however low the rate.
+LEAST_AT_ONCE: Final = 4096
 #: What may be had at once after a time without bytes, in seconds of the rate.
 BURST: Final = 0.05
 # Nobody is stopped for less: a timer is about as coarse, and what is owed stays owed.
@@ -139,6 +141,12 @@ class CombinedLimiter:
     def is_waiting(self) -> bool:
         """Whether a connection of this transfer is being held back now."""
         return self._waiting > 0
+
+    @property
+    def most_at_once(self) -> int | None:
+        """How many bytes one read is to bring at most, so that those who share a rate take turns; None for any."""
+        rates = [limiter.rate for limiter in self._limiters if limiter.rate is not None]
+        return max(LEAST_AT_ONCE, int(min(rates) * BURST)) if rates else None
 
     @property
     def seconds_waited(self) -> float:

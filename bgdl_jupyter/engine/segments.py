@@ -87,12 +87,12 @@ def plan(missing: Sequence[ByteRange], *, connections: int, smallest: int) -> li
     return [piece for gap, count in zip(gaps, pieces, strict=True) for piece in _cut(gap, count)]
 
 
-def split_tail(active: Sequence[ActiveSegment], *, smallest: int) -> Split | None:
+def split_tail(active: Sequence[ActiveSegment], *, smallest: int, largest: int | None = None) -> Split | None:
     """
     Return how a further connection helps the segment that would be the last to end; None where none can be helped.
 
     The newcomer is expected to be as fast as the others are on average, and gets so much that both end together. Each
-    part has at least ``smallest`` bytes.
+    part has at least ``smallest`` bytes, and that of the newcomer at most ``largest``.
     """
     splittable = [n for n, each in enumerate(active) if each.is_open and each.remaining >= 2 * max(1, smallest)]
     if not splittable:
@@ -101,7 +101,8 @@ def split_tail(active: Sequence[ActiveSegment], *, smallest: int) -> Split | Non
     slowest = active[index]
     expected = mean_rate(active)
     share = slowest.rate / (slowest.rate + expected) if expected > 0 else 0.5
-    kept = min(max(int(slowest.remaining * share), smallest), slowest.remaining - smallest)
+    least = slowest.remaining - max(smallest, largest) if largest is not None else 0
+    kept = min(max(int(slowest.remaining * share), smallest, least), slowest.remaining - smallest)
     cut = slowest.position + kept
     aligned = cut - cut % _ALIGNMENT
     if aligned - slowest.position >= max(smallest, 1):
@@ -110,7 +111,7 @@ def split_tail(active: Sequence[ActiveSegment], *, smallest: int) -> Split | Non
 
 
 def split_tails(
-    active: Sequence[ActiveSegment], *, newcomers: int, smallest: int
+    active: Sequence[ActiveSegment], *, newcomers: int, smallest: int, largest: int | None = None
 ) -> tuple[list[ActiveSegment], list[ByteRange]]:
     """
     Return the segments as they are to end when so many further connections help, and the ranges of these.
@@ -119,7 +120,7 @@ def split_tails(
     """
     planned, expected = list(active), mean_rate(active)
     for _ in range(newcomers):
-        split = split_tail(planned, smallest=smallest)
+        split = split_tail(planned, smallest=smallest, largest=largest)
         if split is None:
             break
         planned[split.index] = replace(planned[split.index], stop=split.taken.start)

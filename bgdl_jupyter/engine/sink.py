@@ -129,7 +129,8 @@ class PartialFileSink:
             self._buffer, self._filled = self._writer.buffer(), 0
             self._reserved = min(self.piece, len(self._buffer))
             self._took(self._reserved)
-        return self._buffer[self._filled : max(self.piece, self._filled + _SLACK)]
+        stop, most = max(self.piece, self._filled + _SLACK), self._limiter.most_at_once
+        return self._buffer[self._filled : stop if most is None else min(stop, self._filled + most)]
 
     def received(self, count: int) -> Awaitable[None] | None:
         """Take bytes that were put into the room."""

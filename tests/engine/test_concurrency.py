@@ -61,9 +61,19 @@ def test_a_line_that_is_full_with_four_stays_with_four():
 
 def test_a_line_that_one_fills_is_left_with_one_where_that_is_allowed():
     host = Host(HostControl(least=1), one_fills_the_line)
-    assert host.run(3) == 1
+    assert host.run(5) == 1
     host.run(60)
     assert host.seen.count(1) / len(host.seen) > 0.8
+
+
+def test_one_bad_moment_does_not_end_the_climb():
+    host = Host(HostControl(), per_connection)
+    host.run(0.12)
+    assert host.control.allowed == 8
+    host.rate_of = nothing_comes
+    host.run(1.05)
+    host.rate_of = per_connection
+    assert host.run(2.0) == 16
 
 
 def test_connections_that_each_have_their_own_limit_are_not_taken_back():

@@ -132,6 +132,12 @@ def test_three_newcomers_at_once_take_three_quarters():
     assert sorted(each.start for each in taken) == [32 * MIB, 64 * MIB, 96 * MIB]
 
 
+def test_newcomers_that_get_no_more_than_so_much_take_it_from_the_end():
+    ends, taken = split_tails([ActiveSegment(0, 128 * MIB, 2e7)], newcomers=3, smallest=MIB, largest=8 * MIB)
+    assert [each.stop for each in ends] == [104 * MIB]
+    assert sorted(each.start for each in taken) == [104 * MIB, 112 * MIB, 120 * MIB]
+
+
 @given(active=st.lists(segments, max_size=6), newcomers=st.integers(0, 20), smallest=st.integers(1, 4 * MIB))
 def test_what_newcomers_take_is_what_the_others_leave(active, newcomers, smallest):
     ends, taken = split_tails(active, newcomers=newcomers, smallest=smallest)

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from bgdl_jupyter.engine.rate_limit import CombinedLimiter
+from bgdl_jupyter.engine.rate_limit import CombinedLimiter, RateLimiter
 from bgdl_jupyter.engine.sink import MemorySink, OverlapMismatch, PartialFileSink
 from bgdl_jupyter.errors import StorageFailed
 from bgdl_jupyter.storage.partial_file import PartialFile
@@ -45,12 +45,18 @@ def sink(file: PartialFile, writer: Writer, wrote: list[tuple[int, int]]) -> Cal
     under_way: list[int] = []
 
     def make(position: int = 0, **options: Any) -> PartialFileSink:
-        values: dict[str, Any] = {"skipped": 0, "stop": None, "expected": b"", "digest": None, "pressure": lambda: None}
+        values: dict[str, Any] = {
+            "skipped": 0,
+            "stop": None,
+            "expected": b"",
+            "digest": None,
+            "pressure": lambda: None,
+            "limiter": CombinedLimiter(),
+        }
         return PartialFileSink(
             file,
             position=position,
             writer=writer,
-            limiter=CombinedLimiter(),
             wrote=lambda start, stop: wrote.append((start, stop)),
             took=under_way.append,
             **(values | options),
@@ -117,6 +123,17 @@ async def test_what_an_aligning_cache_sends_from_before_the_overlap_is_dropped(
     await one.drain()
     assert content(file) == b"0123456789abc"
     assert wrote == [(10, 13)]
+
+
+@pytest.mark.parametrize(
+    ("rate", "most"), [(None, 1 << 20), (1_000_000_000, 1 << 20), (1_000_000, 50_000), (64 << 10, 4096)]
+)
+async def test_under_a_limit_no_read_brings_more_than_the_limit_gives_in_a_moment(
+    sink: Callable[..., PartialFileSink], rate: float | None, most: int
+):
+    """A full buffer at once would be 16 s of 64 KiB/s, in which nobody else has a turn."""
+    limited = sink(limiter=CombinedLimiter(RateLimiter(rate)))
+    assert len(limited.get_buffer()) == most
 
 
 async def test_what_comes_behind_the_stop_is_left_out(
