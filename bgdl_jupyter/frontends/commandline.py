@@ -55,6 +55,16 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+#: What the help says of the exit codes; `Exit` has them.
+_EXIT_CODES: Final = """\
+exit codes:
+  0    done: everything that was asked for is there, and whole
+  1    something failed, or was canceled; nothing else is affected by it
+  2    wrong usage, or a request that cannot be carried out; nothing was done
+  3    something waits for a person: a credential, a confirmation (--yes), an answer
+  130  interrupted; what was under way is paused with its bytes (`jupyter bgdl resume`)
+"""
+
 _DEMO: Final = {"ocean.nc": 60_000_000, "ice.nc": 40_000_000, "winds.nc": 20_000_000}
 _DEMO_RATE: Final = 15_000_000
 
@@ -203,10 +213,14 @@ def _purge(given: argparse.Namespace) -> int:
         return Exit.ATTENTION
     purged = purging.purge(whose)
     left = [*purged.left, purging.remove_state_file()] if whose is None else list(purged.left)
-    print(f"Removed {counted(purged.operations)} and {counted(purged.partial_files, 'partial file')}.")
-    for sentence in filter(None, left):
+    left = [each for each in left if each]
+    if given.json:
+        _print_json({"downloads": purged.operations, "partial_files": purged.partial_files, "left": left})
+    else:
+        print(f"Removed {counted(purged.operations)} and {counted(purged.partial_files, 'partial file')}.")
+    for sentence in left:
         print(sentence, file=sys.stderr)
-    return Exit.FAILED if any(left) else Exit.DONE
+    return Exit.FAILED if left else Exit.DONE
 
 
 def _agrees(question: str) -> bool:
@@ -271,12 +285,15 @@ def _print_json(value: object) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    made = argparse.ArgumentParser(prog="jupyter bgdl", description="Downloads that go on in the background.")
+    as_it_stands: Any = {"epilog": _EXIT_CODES, "formatter_class": argparse.RawDescriptionHelpFormatter}
+    made = argparse.ArgumentParser(
+        prog="jupyter bgdl", description="Downloads that go on in the background.", **as_it_stands
+    )
     made.add_argument("--help-all", action=_HelpAll, help="list all settings, and leave")
     commands = made.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        added = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False, **as_it_stands)
         added.add_argument("--json", action="store_true", help="tell a program, not a person")
         added.set_defaults(run=run)
         return added

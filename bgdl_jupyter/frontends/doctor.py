@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bgdl_jupyter.errors import BackgroundTransferError
+from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest
 from bgdl_jupyter.frontends.text import counted, network_in_words
 from bgdl_jupyter.model import display, facts, housekeeping
 from bgdl_jupyter.model.application import state_file_path
-from bgdl_jupyter.model.downloader import default_downloader
+from bgdl_jupyter.model.configuration import configuration_files, file_configuration, from_environment, variable_of
+from bgdl_jupyter.model.downloader import BackgroundDownloader, default_downloader
 from bgdl_jupyter.model.host import kernel_is_running
 
 _EXTENSION: Final = "bgdl-jupyter"
 #: The first version of ipykernel whose subshells are used.
 _SUBSHELLS_SINCE: Final = (7, 1)
+_BROKEN_SUBSHELLS: Final = (7, 0)
 _LEAST_LAB: Final = (4, 2)
 #: The extras of this package, a module that each of them brings, and what it is for.
 _EXTRAS: Final = {
@@ -55,7 +57,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look at everything; what cannot be looked at is a finding, too."""
-    return [*_state(), *_kernel(), _lab_extension(), _lab(), *_extras(), *_applications()]
+    return [*_configuration(), *_state(), *_kernel(), _lab_extension(), _lab(), *_extras(), *_applications()]
 
 
 def is_well(findings: list[Finding]) -> bool:
@@ -83,6 +85,21 @@ def to_records(findings: list[Finding]) -> list[dict[str, Any]]:
 
 
 # ------------------------------------------------------------------------------------------------------------- state
+
+
+def _configuration() -> list[Finding]:
+    """Look at the files and the environment that the settings come from; values may be secrets, and are not said."""
+    files = [str(each) for each in configuration_files()]
+    variables = sorted(variable_of(each) for each in BackgroundDownloader.class_traits(config=True))
+    sources = [*files, *(each for each in variables if os.environ.get(each))]
+    try:
+        file_configuration()
+        from_environment(BackgroundDownloader.class_traits(config=True))
+    except InvalidRequest as error:
+        remedy = error.hint or "Set it to a value of that kind, or unset it; jupyter bgdl --help-all lists them."
+        return [Finding(subject="configuration", is_good=False, says=error.message, remedy=remedy)]
+    says = f"from {', '.join(sources)}" if sources else "the defaults: no file, no variable"
+    return [Finding(subject="configuration", is_good=True, says=says)]
 
 
 def _state() -> list[Finding]:
@@ -172,16 +189,7 @@ def _kernel() -> list[Finding]:
     version = _version("ipykernel")
     if version is None:
         return [Finding(subject="ipykernel", is_good=False, says="not installed", remedy="pip install ipykernel")]
-    findings = [
-        Finding(subject="ipykernel", is_good=True, says=version)
-        if _numbers(version) >= _SUBSHELLS_SINCE
-        else Finding(
-            subject="ipykernel",
-            is_good=None,
-            says=f"{version} has no subshells that can be used; downloads run on a thread, buttons wait for the cell.",
-            remedy="pip install --upgrade 'ipykernel>=7.1'",
-        )
-    ]
+    findings = [_ipykernel(version)]
     widgets = _version("ipywidgets")
     if widgets is None:
         remedy = "pip install ipywidgets"
@@ -189,6 +197,17 @@ def _kernel() -> list[Finding]:
     else:
         findings.append(Finding(subject="ipywidgets", is_good=True, says=widgets))
     return findings
+
+
+def _ipykernel(version: str) -> Finding:
+    remedy = "pip install --upgrade 'ipykernel>=7.1'"
+    if _numbers(version) == _BROKEN_SUBSHELLS:
+        says = f"{version} sends what a subshell prints to the wrong cell; downloads run on a thread instead."
+        return Finding(subject="ipykernel", is_good=False, says=says, remedy=remedy)
+    if _numbers(version) < _SUBSHELLS_SINCE:
+        says = f"{version} has no subshells that can be used; downloads run on a thread, buttons wait for the cell."
+        return Finding(subject="ipykernel", is_good=None, says=says, remedy=remedy)
+    return Finding(subject="ipykernel", is_good=True, says=f"{version}, with subshells")
 
 
 def _lab() -> Finding:

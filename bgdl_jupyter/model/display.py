@@ -63,6 +63,8 @@ def state(operation: OperationState) -> str:
     """Return in words what it is doing, or why it is not."""
     if operation.status.is_success and not operation.is_over:
         return post_processing(operation.post_processing)
+    if operation.status is not operation.standing:
+        return plain(f"complete, not processed: {operation.status_reason}")
     if operation.status.is_running:
         words = _ACTIVITIES.get(operation.activity, "running")
     else:

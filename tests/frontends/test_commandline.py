@@ -331,6 +331,32 @@ def test_help_all_lists_the_settings(capsys: pytest.CaptureFixture[str]):
         assert f"BGDL_{name.upper()}: " in said
 
 
+@pytest.mark.parametrize("command", [[], ["get"], ["list"], ["resume"], ["retry"], ["verify"], ["purge"], ["doctor"]])
+def test_every_help_explains_the_exit_codes(command: list[str], capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main([*command, "--help"])
+    said = capsys.readouterr().out
+    assert all(f"\n  {code.value:<4} " in said for code in Exit)
+
+
+def test_purge_tells_a_program_what_is_gone(server: FaultServer, work: Path, capsys: pytest.CaptureFixture[str]):
+    leave_unfinished(server)
+    assert main(["purge", "--application", str(work), "--yes", "--json"]) == Exit.DONE
+    assert json.loads(capsys.readouterr().out) == {"downloads": 1, "partial_files": 1, "left": []}
+
+
+def test_what_is_said_to_a_program_has_stable_names(server: FaultServer, capsys: pytest.CaptureFixture[str]):
+    main(["get", server.url("/a.bin"), "-q"])
+    (record,) = listed(capsys)
+    assert set(record) >= {
+        *("guid", "name", "application", "group", "uri", "file", "status", "reason", "held_by", "bytes_received"),
+        *("total_bytes", "post_processing", "integrity", "digest", "error", "allowed_steps"),
+    }
+    assert set(record["post_processing"]) == {"state", "path", "members", "error"}
+    main(["doctor", "--json"])
+    assert all(set(each) == {"subject", "is_good", "says", "remedy"} for each in json.loads(capsys.readouterr().out))
+
+
 def test_the_command_is_found_by_jupyter():
     from importlib.metadata import entry_points
 

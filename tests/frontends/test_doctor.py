@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -113,3 +114,57 @@ def test_an_old_ipykernel_is_named_with_what_it_lacks(monkeypatch: pytest.Monkey
 def test_a_missing_extra_is_named_with_what_it_is_for(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(doctor, "_EXTRAS", {"parquet": ("no_such_module", "manifests in Parquet files")})
     assert finding("extra parquet").remedy == "pip install 'bgdl-jupyter[parquet]'"
+
+
+def test_an_ipykernel_whose_subshells_are_broken_is_bad(monkeypatch: pytest.MonkeyPatch):
+    real = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: "7.0.1" if name == "ipykernel" else real(name))
+    found = finding("ipykernel")
+    assert (found.is_good, "wrong cell" in found.says) == (False, True)
+
+
+def test_a_lab_extension_that_is_missing_is_named_with_what_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("jupyter_core.paths.jupyter_path", lambda *parts: [str(tmp_path.joinpath(*parts))])
+    found = finding("lab extension")
+    assert (found.is_good, "no toasts" in found.says) == (None, True)
+    assert found.remedy
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such owners")
+def test_a_state_folder_of_another_user_is_bad(state_path: Path, monkeypatch: pytest.MonkeyPatch):
+    state_path.parent.mkdir(mode=0o700)
+    theirs = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: theirs)
+    found = finding("state file")
+    assert (found.is_good, "another user" in found.says) == (False, True)
+    assert "XDG_STATE_HOME" in found.remedy
+
+
+def test_a_broken_configuration_file_is_named_and_the_rest_still_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "jupyter_bgdl_config.py").write_text("1 / 0")
+    found = finding("configuration")
+    assert (found.is_good, "jupyter_bgdl_config.py" in found.says) == (False, True)
+    assert finding("ipykernel").says
+    assert main(["doctor"]) == Exit.FAILED
+
+
+def test_a_variable_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("BGDL_MAX_PARALLEL", "s3cr3t")
+    found = finding("configuration")
+    assert (found.is_good, "BGDL_MAX_PARALLEL" in found.says) == (False, True)
+    assert "s3cr3t" not in found.says + found.remedy
+
+
+def test_where_settings_come_from_is_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("BGDL_PROXY", "http://ada:s3cr3t@proxy.example:3128")
+    found = finding("configuration")
+    assert found.is_good
+    assert "BGDL_PROXY" in found.says
+    assert "s3cr3t" not in found.says
+
+
+def test_what_the_network_costs_is_said():
+    assert "machine of the kernel" in finding("network").says
