@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from bgdl_jupyter.model.host import host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 SETTINGS = BackgroundDownloader.class_traits(config=True)
 
@@ -131,3 +131,13 @@ def test_a_variable_that_cannot_be_read_is_named_without_its_value(
     with pytest.raises(InvalidRequest, match="BGDL_MAX_PARALLEL") as raised:
         new_downloader()
     assert "s3cr3t" not in str(raised.value)
+
+
+def test_the_page_on_configuration_lists_every_setting():
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    rows = {line for line in page.splitlines() if line.startswith("| `")}
+    expected = {
+        f"| `{name}` | `{variable_of(name)}` | `{trait.default()!r}` | {trait.help} |"
+        for name, trait in SETTINGS.items()
+    }
+    assert rows == expected
