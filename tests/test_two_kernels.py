@@ -25,6 +25,7 @@ from tests.downloads import Seen, partial_files
 from tests.servers.content import file_sha256
 from tests.servers.faults import hold_after
 from tests.servers.files import FileSpec
+from tests.servers.programs import poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -262,3 +263,57 @@ def test_of_two_kernels_that_begin_at_once_each_operation_runs_in_one(
         kernel.ask("[each.wait(20) and None for each in downloader.get_current_downloads() if not each.is_held]")
     assert len(server.requests()) == 40
     assert sorted(int(each.name) for each in work.iterdir()) == list(range(1, 41))
+
+
+WAITING = """
+from pathlib import Path
+import threading
+def wait(path):
+    Path("began").touch()
+    while not Path("go").exists():
+        threading.Event().wait(0.02)
+    with Path("calls").open("a") as file:
+        file.write(f"{path.name}\\n")
+    return "done"
+"""
+
+
+@pytest.fixture
+def processing(
+    other_kernel: Callable[[], OtherKernel], server: FaultServer, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> OtherKernel:
+    """Return a kernel that has a file, and calls a function with it that waits for a file `go`."""
+    server.events.set("go")
+    (work / "waiting.py").write_text(WAITING)
+    monkeypatch.syspath_prepend(str(work))
+    other = other_kernel()
+    answer = other.ask(f"downloader.download({server.url('/a')!r}, 'file.bin', post_process='waiting:wait').name")
+    assert answer == "file.bin", answer
+    poll((work / "began").exists, deadline=WAIT, what="the call of the function")
+    return other
+
+
+def test_what_a_live_kernel_does_with_a_file_is_shown_as_held_until_it_is_done(
+    processing: OtherKernel, downloader: BackgroundDownloader, work: Path, seen: Seen
+):
+    operation = shown(downloader)
+    assert operation.is_held
+    assert (operation.status, operation.standing) == (Status.COMPLETED, Status.RUNNING)
+    with pytest.raises(HeldByAnotherKernel):
+        operation.cancel()
+    (work / "go").touch()
+    seen.until(lambda: operation.is_over, timeout=LOOK_EVERY + WAIT)
+    assert operation.post_processing.was_done
+    assert (work / "calls").read_text() == "file.bin\n"
+
+
+def test_what_a_dead_kernel_did_with_a_file_is_begun_again_here(
+    processing: OtherKernel, downloader: BackgroundDownloader, work: Path, seen: Seen
+):
+    operation = shown(downloader)
+    assert operation.is_held
+    processing.signal(signal.SIGKILL)
+    (work / "go").touch()
+    seen.until(lambda: operation.is_over, timeout=LOOK_EVERY + WAIT)
+    assert operation.post_process_result == "done"
+    assert (work / "calls").read_text() == "file.bin\n"

@@ -69,9 +69,9 @@ class DownloaderSettings(Configurable):
         config=True
     )
     unpack_max_size = Int(10**12, help="Refuse to unpack what becomes more bytes.").tag(config=True)
-    unpack_max_ratio = Float(1000.0, help="Refuse to unpack what becomes so many times larger; from 100 MB on.").tag(
-        config=True
-    )
+    unpack_max_ratio = Float(
+        1000.0, min=1.0, help="Refuse to unpack what becomes so many times larger; from 100 MB on."
+    ).tag(config=True)
     unpack_max_members = Int(10**6, help="Refuse to unpack what holds more files and folders.").tag(config=True)
     trust_env = Bool(default_value=True, help="Take proxies from the environment.").tag(config=True)
     use_netrc = Bool(default_value=False, help="Take credentials from the netrc file.").tag(config=True)

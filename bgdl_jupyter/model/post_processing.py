@@ -26,18 +26,16 @@ from bgdl_jupyter.events import PostProcessingChanged
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.named_functions import load_function
 from bgdl_jupyter.model.persistence import record_of
-from bgdl_jupyter.model.post_processing_plan import KEPT_AS, Plan
+from bgdl_jupyter.model.post_processing_plan import KEPT_AS
+from bgdl_jupyter.model.unpack_orders import discard_unpacking, order_of_operation, plan_of_operation
 from bgdl_jupyter.post_processing import PostProcessing, PostProcessingState, advance
 from bgdl_jupyter.secret import redact
 from bgdl_jupyter.status import Step
 from bgdl_jupyter.storage.archives.gauge import Gauge, Limits, UnpackCanceled
 from bgdl_jupyter.storage.archives.unpacking import (
-    Order,
     Prepared,
-    discard,
     find_published,
     prepare,
-    private_folder,
     publish,
     still_prepared,
     target_of,
@@ -48,7 +46,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from bgdl_jupyter.model.operation import DownloadOperation
+    from bgdl_jupyter.model.post_processing_plan import Plan
     from bgdl_jupyter.model.runner import Runner
+    from bgdl_jupyter.storage.archives.unpacking import Order
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class PostProcessor:
         there: str | None,
     ) -> None:
         following = operation.post_processing
-        if following.is_pending:
+        if following.is_pending or operation.is_held:
             return
         before = operation.options.get(KEPT_AS, {})
         is_same_place = all(before.get(name) == plan[name] for name in ("unpacks", "folder"))
@@ -176,7 +176,7 @@ class PostProcessor:
                 if not operation.post_processing.is_pending:
                     return  # it was canceled while it waited
                 await self._claim(operation)
-                plan = _plan_of(operation)
+                plan = plan_of_operation(operation)
                 self._tell(operation, self._next(operation, Step.START))
                 self._runner.save(operation)
                 if plan.unpacks:
@@ -211,7 +211,7 @@ class PostProcessor:
 
     async def _unpack(self, operation: DownloadOperation, plan: Plan, work: _Work) -> None:
         """Unpack, unless a run before this one did."""
-        order = _order_of(operation, plan)
+        order = order_of_operation(operation, plan)
         path = operation.post_processing.path
         if path is not None and await _in_thread(Path(path).exists):
             return
@@ -324,24 +324,6 @@ def _has_called(operation: DownloadOperation, plan: dict[str, Any], function: Ca
     return is_same and (not plan["function"] or operation.post_process_called is not None)
 
 
-def _plan_of(operation: DownloadOperation) -> Plan:
-    try:
-        return Plan.from_record(operation.options[KEPT_AS])
-    except (KeyError, TypeError, ValueError) as error:
-        raise PostProcessingFailed(f"What was to be done cannot be read: {error}") from error
-
-
-def _order_of(operation: DownloadOperation, plan: Plan) -> Order:
-    if operation.result_file is None:
-        raise PostProcessingFailed("The file has no name.")
-    return Order(
-        archive=operation.result_file,
-        folder=Path(plan.folder) if plan.folder is not None else None,
-        collision=operation.collision,
-        operation_id=operation.guid,
-    )
-
-
 def _gauge_of(order: Order, plan: Plan) -> Gauge:
     folder = next(each for each in target_of(order).parents if each.exists())
     size, ratio, members = plan.limits
@@ -351,13 +333,6 @@ def _gauge_of(order: Order, plan: Plan) -> Gauge:
         return Gauge(order.archive, folder, limits)
     except OSError as error:
         raise PostProcessingFailed(f"The file {order.archive.name!r} cannot be read: {error.strerror}.") from error
-
-
-def discard_unpacking(operation: DownloadOperation) -> None:
-    """Remove what an unpacking left that nobody goes on with; blocks."""
-    plan = _plan_of(operation)
-    if plan.unpacks:
-        discard(private_folder(target_of(_order_of(operation, plan)).parent, operation.guid))
 
 
 def _in_thread(function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:

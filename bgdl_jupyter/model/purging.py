@@ -11,6 +11,7 @@ from bgdl_jupyter.errors import BackgroundTransferError, StorageFailed
 from bgdl_jupyter.model.housekeeping import applications, forget_all
 from bgdl_jupyter.model.process import current_runner, shut_down
 from bgdl_jupyter.model.stores import staging_folder
+from bgdl_jupyter.model.unpack_orders import discard_recorded_unpacking
 from bgdl_jupyter.storage.leftovers import discard_leftovers
 from bgdl_jupyter.storage.spool import discard_body, spool_folder
 
@@ -52,6 +53,7 @@ def purge(application: str | None) -> Purged:
     for row in rows:
         try:
             discard_body(runner.bodies.folder, row.operation_id)
+            discard_recorded_unpacking(row.record, row.operation_id)
             deleted += discard_leftovers(Path(row.record["directory"]), row.operation_id, row.epoch)
         except (StorageFailed, KeyError, TypeError) as error:
             left.append(f"A private file of {row.operation_id} was left: {error}")

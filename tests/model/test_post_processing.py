@@ -14,7 +14,8 @@ from bgdl_jupyter import BackgroundTransferCompletionGroup, PostProcessing, Post
 from bgdl_jupyter.errors import InvalidRequest, InvalidTransferState, PostProcessingFailed, TransferCanceled
 from bgdl_jupyter.events import AlertKind, AlertRaised, PostProcessingChanged
 from bgdl_jupyter.model import display, post_processing
-from bgdl_jupyter.model.process import current_runner
+from bgdl_jupyter.model.process import current_runner, shut_down
+from bgdl_jupyter.model.purging import purge
 from bgdl_jupyter.status import BackgroundTransferStatus as Status
 from bgdl_jupyter.status import Step
 from bgdl_jupyter.storage.archives import unpacking
@@ -493,3 +494,17 @@ async def test_a_damaged_record_of_what_follows_runs_nothing(downloader, server,
     (restored,) = restart().get_current_downloads()
     with pytest.raises(PostProcessingFailed, match="cannot be read"):
         await restored
+
+
+async def test_a_purge_removes_what_an_unpacking_left(downloader, server, restart, held, work):
+    before = downloader.download(server.url("/data.tar.gz"), unpack=True)
+    await_completed(before)
+    application = before.application
+    shut_down()
+    left = unpacking.private_folder(work, before.guid) / "content"
+    left.mkdir(parents=True)
+    later = restart(application="/another/notebook.ipynb")
+    assert later.get_current_downloads() == []
+    assert purge(application).operations == 1
+    held()
+    assert sorted(each.name for each in work.iterdir()) == ["data.tar.gz"]
