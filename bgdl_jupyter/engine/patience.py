@@ -13,19 +13,21 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.engine.order import Options, Park
-    from bgdl_jupyter.engine.telling import Telling
     from bgdl_jupyter.errors import TransferFailed
+
+    #: Is told the activity, the reason and the end of a wait.
+    Tell = Callable[..., None]
 
 
 class Patience:
     """Waits as `decide_retry` says, and tells why."""
 
     def __init__(
-        self, options: Options, *, facilities: Facilities, telling: Telling, park: Park, draw: Callable[[], float]
+        self, options: Options, *, facilities: Facilities, tell: Tell, park: Park, draw: Callable[[], float]
     ) -> None:
         self._options = options
         self._facilities = facilities
-        self._telling = telling
+        self._tell = tell
         self._park = park
         self._draw = draw
 
@@ -45,6 +47,6 @@ class Patience:
         if decision.holds_host:
             self._facilities.hosts.hold(host, time.monotonic() + decision.seconds)
         until = time.time() + decision.seconds
-        self._telling.activity(TransferActivity.BACKING_OFF, reason=reason, until=until)
+        self._tell(TransferActivity.BACKING_OFF, reason=reason, until=until)
         await self._park(time.monotonic() + decision.seconds, reason)
         return decision.spends_attempt

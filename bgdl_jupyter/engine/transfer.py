@@ -99,7 +99,9 @@ class Transfer:
         self._holding = Holding(order, durable, facilities=facilities, journal=facilities.journal)
         self._limiter = limiter
         self._telling = Telling(order.operation_id, self._holding, publish)
-        self._patience = Patience(order.options, facilities=facilities, telling=self._telling, park=park, draw=draw)
+        self._patience = Patience(
+            order.options, facilities=facilities, tell=self._telling.activity, park=park, draw=draw
+        )
         self._sources = Sources(order.sources, durable.source)
         self._asking = Asking(make_request, self._sources, facilities)
         self._has_turned = False

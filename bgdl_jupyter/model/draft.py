@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.errors import InvalidRequest
+from bgdl_jupyter.model.checksum_files import checksum_from
 from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
 from bgdl_jupyter.model.headers import check_header
 from bgdl_jupyter.model.options import DownloadOptions
@@ -122,6 +123,9 @@ def draft_download(
     if settings.get("ca_file"):
         settings["ca_file"] = _ca_file(settings["ca_file"])
     _check_settings(settings)
+    checksum = _checksum(options)
+    if options.get("checksum_file") is not None:
+        checksum, settings["checksum_file"] = checksum_from(options["checksum_file"], split.public, destination)
     _refuse_clear_text(origin_of(split.public), taken, settings)
     plan, function = plan_of(options, defaults["unpack_limits"])
     if plan is not None:
@@ -138,7 +142,7 @@ def draft_download(
         "collision": _enumeration(CreationCollisionOption, options, "collision", defaults),
         "priority": _enumeration(BackgroundTransferPriority, options, "priority", defaults),
         "cost_policy": _enumeration(BackgroundTransferCostPolicy, options, "cost_policy", defaults),
-        "checksum": _checksum(options),
+        "checksum": checksum,
         "proxy": defaults["proxy"],
         "options": settings,
         "plain_headers": plain,
@@ -299,8 +303,8 @@ def _enumeration(kind: Any, options: Mapping[str, Any], name: str, defaults: Map
 
 def _checksum(options: Mapping[str, Any]) -> str:
     sha256, checksum = options.get("sha256"), options.get("checksum")
-    if sha256 is not None and checksum is not None:
-        raise InvalidRequest("Give sha256 or checksum, not both.")
+    if sum(each is not None for each in (sha256, checksum, options.get("checksum_file"))) > 1:
+        raise InvalidRequest("Give sha256, checksum or checksum_file, one of them.")
     if sha256 is not None:
         return str(parse_checksum(f"sha256:{sha256}"))
     return str(parse_checksum(checksum)) if checksum is not None else ""

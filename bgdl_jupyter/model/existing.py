@@ -69,7 +69,8 @@ def refuse_foreign(runner: Runner, application: str, draft: Draft, identity: str
     path: Path | None = draft.values["result_file"]
     if draft.values["collision"] is not CreationCollisionOption.OPEN_IF_EXISTS or path is None:
         return
-    footprint = None if draft.values["checksum"] else Footprint.at(path)
+    has_digest = draft.values["checksum"] or draft.values["options"].get("checksum_file")
+    footprint = None if has_digest else Footprint.at(path)
     if footprint is not None and footprint not in ours_to_replace(runner, application, identity):
         raise _foreign(path)
 
@@ -85,9 +86,11 @@ def _foreign(path: Path, *, has_digest: bool = False) -> DestinationExists:
 
 def _serves(operation: DownloadOperation, draft: Draft) -> bool:
     """Whether a finished file was verified as far as the draft asks."""
-    wanted = draft.values["checksum"]
+    wanted, source = draft.values["checksum"], draft.values["options"].get("checksum_file")
     if wanted:
         return bool(operation.digest == wanted)
+    if source:  # which says the digest when the download starts
+        return bool(operation.digest) and operation.options.get("checksum_file") == source
     return _was_verified(operation)
 
 

@@ -153,6 +153,8 @@ class Intake:
             options["headers"] = {**headers, **entry.options["headers"]}
         if entry.checksums:
             options["checksum"] = best_checksum(entry.checksums)
+        if {"checksum", "sha256"} & {name for name, value in options.items() if value is not None}:
+            options.pop("checksum_file", None)  # what a line says itself comes first
         if entry.mirrors:
             options["mirrors"] = entry.mirrors
         destination = entry.destination

@@ -23,6 +23,9 @@ class CommonOptions(TypedDict, total=False):
         What to do when the destination exists: a `CreationCollisionOption`, its name or its number.
     sha256, checksum:
         The digest that the file must have: in hexadecimal, or as ``algorithm:hexadecimal``. One of the two.
+    checksum_file:
+        A file that names the digest, such as ``SHA256SUMS``: a path, read at once, or a URI, fetched before the
+        transfer. Not beside a checksum; in a manifest the checksum of a line comes first.
     headers:
         Request headers, for the origin of the URI only; secrets are told by their names.
     method:
@@ -53,6 +56,7 @@ class CommonOptions(TypedDict, total=False):
     application: str | None
     ca_file: str | os.PathLike[str] | None
     checksum: str | None
+    checksum_file: str | os.PathLike[str] | None
     collision: CreationCollisionOption | str | int | None
     cost_policy: BackgroundTransferCostPolicy | str | int | None
     expect_type: str | None

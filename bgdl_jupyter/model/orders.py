@@ -85,11 +85,13 @@ async def make_request(
     stop: int | None,
     condition: Validator | None,
     source: int = 0,
+    other: SplitUri | None = None,
 ) -> Request:
     """
     Return the request of an attempt, from what the operation says now.
 
-    ``source`` is 0 for its own URI, else counts its mirrors. Headers and credentials go to its own origin only.
+    ``source`` is 0 for its own URI, else counts its mirrors; ``other`` is another file that it needs. Headers and
+    credentials go to its own origin only.
 
     Raises
     ------
@@ -100,8 +102,8 @@ async def make_request(
     """
     await recall_secrets(runner, operation, source=source)
     settings, secrets = operation.options, operation.secrets
-    uri = _uri_of(operation, source)
-    is_own_origin = source == 0 or origin_of(uri.public) == origin_of(operation.requested_uri)
+    uri = other or _uri_of(operation, source)
+    is_own_origin = (source == 0 and other is None) or origin_of(uri.public) == origin_of(operation.requested_uri)
     try:
         environment = environment_of(operation, uri.public)
         credential = await _credential(runner, operation, uri, is_own_origin=is_own_origin)
@@ -114,9 +116,9 @@ async def make_request(
     body = settings.get("request_body_file")
     return Request(
         uri=uri,
-        method="GET" if operation.method == "RETR" else operation.method,
+        method="GET" if operation.method == "RETR" or other is not None else operation.method,
         headers=tuple(headers),
-        body=Path(body) if body else None,
+        body=Path(body) if body and other is None else None,
         start=start,
         stop=stop,
         condition=condition,

@@ -13,6 +13,7 @@ from bgdl_jupyter.engine.transfer import Transfer
 from bgdl_jupyter.errors import BackgroundTransferError, DiskFull, TransferFailed, error_from_record, error_to_record
 from bgdl_jupyter.events import ActivityChanged
 from bgdl_jupyter.model import display
+from bgdl_jupyter.model.checksum_fetches import ChecksumFiles
 from bgdl_jupyter.model.existing import ours_to_replace, take_as_it_is
 from bgdl_jupyter.model.orders import (
     AttentionNeeded,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
+    from bgdl_jupyter.engine.order import Park
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
 
@@ -60,6 +62,7 @@ class Transfers:
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._under_way: dict[UUID, Transfer] = {}
         self._is_stopping = False
+        self._checksum_files = ChecksumFiles(runner)
         self.draw = random.random
 
     def __contains__(self, operation_id: UUID) -> bool:
@@ -156,6 +159,7 @@ class Transfers:
     async def _run(self, operation: DownloadOperation) -> None:
         if operation.store_url:
             await recall_secrets(self._runner, operation)
+        await self._checksum_files.resolve(operation, park=self._park_of(operation), draw=self.draw)
         if await take_as_it_is(self._runner, operation, claim=self._claimer_of(operation)):
             return
         transfer = self._under_way[operation.guid] = self._transfer_of(operation)
@@ -173,11 +177,14 @@ class Transfers:
             limiter=runner.limits.limiter_of(operation, runner.group_of(operation)),
             make_request=lambda **which: make_request(runner, operation, **which),
             choose_destination=lambda resource: choose_destination(runner, operation, resource),
-            park=lambda until, _: self._step_aside(operation, until),
+            park=self._park_of(operation),
             leave=lambda: runner.admission.leave(operation.guid),
             publish=runner.publish,
             draw=self.draw,
         )
+
+    def _park_of(self, operation: DownloadOperation) -> Park:
+        return lambda until, _: self._step_aside(operation, until)
 
     async def _step_aside(self, operation: DownloadOperation, until: float) -> None:
         fact = ActivityChanged(operation_id=operation.guid, activity=TransferActivity.QUEUED)
