@@ -45,7 +45,7 @@ SIZES: Final = {
 _WAIT: Final = 30.0
 
 
-def _make_small() -> None:
+def make_small() -> None:
     """Scale down: a watermark every 128 KiB, buffers of 64 KiB, parts of 256 KiB, no long waits for a full disk."""
     holding._ALLOWED_BYTES = 256 * KIBIBYTE  # type: ignore[misc] # Final for everybody else
     writer.BUFFER_SIZE = 64 * KIBIBYTE  # type: ignore[misc] # as above
@@ -160,7 +160,7 @@ def _run(order: dict[str, Any]) -> None:
 
 def main() -> None:
     """Fork a process for every order, and answer how it ended."""
-    _make_small()
+    make_small()
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()
