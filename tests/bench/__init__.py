@@ -14,6 +14,10 @@ from all of them. Each has a short version among the tests of this folder.
 `errors_of_calls`      every error of the disk at every call that may meet it
 `power`                every state that a disk may be in after the power failed at any moment of the scenario
 `mutants`              the package with one rule of the order of effects broken: the benches have to notice
+`any_order`            what users, servers, disks, clocks and kernels do, in any order (Hypothesis)
+`bad_input`            headers, names, URIs, messages and records; `coverage_fuzz` gives the same to atheris
+`state_files`          state files that were cut, whose bits were flipped, that were edited
+`load`                 very much at once, and for long
 `kernels`              several kernels on one state file, stopped, killed, forked, with other clocks, without locks
 =====================  ==============================================================================================
 

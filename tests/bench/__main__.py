@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final
 
-from tests.bench import calls, kernels, kills, mutants, power, proofs, report
+from tests.bench import calls, fuzz, kernels, kills, load, machine, mutants, power, proofs, report, state_fuzz
 from tests.bench.faults import table as faults
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ _BENCHES: Final[dict[str, Callable[[argparse.Namespace], Family]]] = {
     "errors_of_calls": lambda given: calls.errors(given.count, seed=given.seed, first=given.first),
     "power": lambda given: power.run(given.count, seed=given.seed, first=given.first),
     "mutants": lambda _: mutants.run(),
+    "any_order": lambda given: machine.run(given.count or 100),
+    "bad_input": lambda given: fuzz.run(given.count or 100_000, seed=given.seed),
+    "state_files": lambda given: state_fuzz.run(given.count or 1000, seed=given.seed),
+    "load": lambda given: load.run(given.count or 1000, queued=100 * (given.count or 1000)),
     "kernels": lambda given: kernels.run(given.count or 25, first=given.first),
 }
 

@@ -17,11 +17,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import hypothesis
 from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
-from tests.bench.living import Living, Refused, Seen
+from tests.bench.living import Living, Refused, Seen, watched
+from tests.bench.results import Family
+from tests.bench.stage import build_shim
 from tests.servers.content import file_sha256
 from tests.servers.fault_server import FaultServer
 from tests.servers.faults import cut_after, hold_after, status
@@ -278,3 +288,48 @@ def _harm(path: Path, how: str) -> None:
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.truncate(size // 2 if how == "truncate" else size + 1000)
+
+
+def run(count: int = 100, *, steps: int = 40) -> Family:
+    """Let Hypothesis try ``count`` orders of ``steps`` rules each."""
+    made = 0
+
+    class Counted(DownloaderMachine):
+        def teardown(self) -> None:
+            nonlocal made
+            made += 1
+            super().teardown()
+
+    failures = []
+    with tempfile.TemporaryDirectory(prefix="machine-") as folder, watched(build_shim(Path(folder))):
+        try:
+            run_state_machine_as_test(Counted, settings=settings(count, steps))
+        except Exception as error:  # noqa: BLE001 (what it is, is what is looked for)
+            failures.append(f"{type(error).__name__}: {error}"[:500])
+    return Family(
+        name="any_order",
+        title="Whatever is done in whatever order",
+        section="Kills and power loss",
+        claim=(
+            f"Hypothesis makes up orders of {steps} steps: add, start, pause, resume, cancel, retry; a server that "
+            "cuts, holds, answers 401, 404, 416, 500, 503 or serves another version; a full disk, a clock that jumps, "
+            "partial files deleted or changed; SIGKILL, restart, a second kernel. After every step nothing complete "
+            "is wrong, nothing accepted is gone, no two live operations share a URI or a destination, no destination "
+            "holds a part, the second kernel can touch nothing, progress is honest; in the end all comes to its end."
+        ),
+        n=max(made, 1),
+        passed=max(made, 1) - len(failures),
+        failures=failures,
+        command=f"python -m tests.bench any_order --count {count}",
+    )
+
+
+def settings(examples: int, steps: int) -> hypothesis.settings:
+    """Return how Hypothesis is to look: processes and disks take their time."""
+    return hypothesis.settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        database=None,
+    )

@@ -106,10 +106,10 @@ MUTANTS: Final = (
         "storage/publishing.py",
         "            os.replace(self.part, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)\n"
         "        except OSError:\n            if not self._is_ours(name):\n                raise\n        return",
-        "            os.unlink(name, dir_fd=self.folder)\n"
-        "            os.link(self.part, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)\n"
+        "            if self._status(name):\n                os.unlink(name, dir_fd=self.folder)\n"
+        "            os.rename(self.part, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)\n"
         "        except OSError:\n            if not self._is_ours(name):\n                raise\n        return",
-        "kills_at_calls --count 600",
+        "power --count 1200",
     ),
     Mutant(
         "an error of a write that is not noticed",

@@ -122,8 +122,9 @@ def _await(name: str, operation: DownloadOperation, note: Callable[..., None]) -
         try:
             operation.wait(_WAIT)
         except (BackgroundTransferError, TimeoutError) as error:
-            note(word, name, operation.status.name, f"{type(error).__name__}: {error}")
-            if operation.status is not Status.ERROR:
+            is_failed = operation.status is Status.ERROR
+            note(word if is_failed else "ended", name, operation.status.name, f"{type(error).__name__}: {error}")
+            if not is_failed:
                 return
             operation.retry()
         else:

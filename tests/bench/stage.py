@@ -101,7 +101,9 @@ class Stage:
         (folder / "work").mkdir(parents=True)
         (folder / "work" / OVER).write_bytes(OLD)
         for name, content in self.contents().items():
-            faults = (hold_after(content.size // 2, until="never", on=1),) if name == CANCELED else ()
+            faults = (
+                (hold_after(content.size // 2, until=f"recovery {self._number}", on=1),) if name == CANCELED else ()
+            )
             rate = _RATE if name == PARTS else None
             self.server.put(self._path(name), FileSpec(size=content.size, seed=content.seed, rate=rate, faults=faults))
         try:
@@ -138,6 +140,8 @@ class Stage:
         keeps_data:
             Whether the trace is to hold what was written.
         """
+        if act == "recover":  # a file that is never whole would not tell anything
+            self.server.events.set(f"recovery {self._number}")
         log = self.folder / "trace"
         log.unlink(missing_ok=True)
         order = {

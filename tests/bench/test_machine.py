@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import hypothesis
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.bench.living import watched
-from tests.bench.machine import DownloaderMachine
+from tests.bench.machine import DownloaderMachine, settings
 from tests.bench.stage import build_shim
 
 if TYPE_CHECKING:
@@ -21,16 +20,6 @@ if TYPE_CHECKING:
 def shim(tmp_path: Path) -> Iterator[None]:
     with watched(build_shim(tmp_path)):
         yield
-
-
-def settings(examples: int, steps: int) -> hypothesis.settings:
-    return hypothesis.settings(
-        max_examples=examples,
-        stateful_step_count=steps,
-        deadline=None,
-        suppress_health_check=list(hypothesis.HealthCheck),
-        database=None,
-    )
 
 
 @pytest.mark.timeout(600)
