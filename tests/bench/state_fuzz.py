@@ -101,7 +101,7 @@ def _open(path: Path, harmed: bytes, number: int) -> str:
         try:
             state.rows().result(_WAIT)
             state.insert([row(1000)])[0].result(_WAIT)
-            kept = [each for each in path.parent.glob("*.corrupt-*") if each.suffix not in ("-wal", "-shm")]
+            kept = [each for each in path.parent.glob("*.corrupt-*") if not each.name.endswith(("-wal", "-shm"))]
         finally:
             state.close(_WAIT)
     except Exception as error:  # noqa: BLE001 (what it is, is what is looked for)
