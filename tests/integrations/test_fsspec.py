@@ -307,6 +307,21 @@ def test_a_store_that_has_other_bytes_is_a_failure_that_keeps_the_file(
     assert is_large(in_memory("/large.bin"))
 
 
+def test_a_store_that_lost_bytes_never_shows_the_name(
+    files: FaultServer, downloader: BackgroundDownloader, memory: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    def lose_bytes(self: Any, _: str, path: str, **__: Any) -> None:
+        self.pipe_file(path, BODY[:-1])
+
+    monkeypatch.setattr(MemoryFileSystem, "put_file", lose_bytes)
+    operation = downloader.download(files.url("/a.bin"), "memory://a.bin")
+    with pytest.raises(StorageFailed, match=r"25,599 of the 25,600 bytes"):
+        operation.wait(20)
+    assert not memory
+
+
 def test_a_store_that_is_out_of_reach_for_a_moment_is_tried_again(
     files: FaultServer,
     downloader: BackgroundDownloader,
@@ -445,6 +460,21 @@ def test_nobody_loses_an_object_that_came_while_we_fetched(
     done.wait(20)
     assert operation.destination == f"s3://{bucket}/large (1).bin"
     assert s3_server.body(f"{bucket}/large.bin") == b"of somebody else"
+
+
+def test_a_store_that_cannot_refuse_to_replace_is_asked_just_before(
+    files: FaultServer,
+    downloader: BackgroundDownloader,
+    s3_server: S3Server,
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(s3_server, "knows_conditions", False)
+    operation = downloader.create_download(
+        files.url("/a.bin"), f"s3://{bucket}/a.bin", storage_options=s3_server.options
+    )
+    operation.start().wait(20)
+    assert s3_server.body(f"{bucket}/a.bin") == BODY
 
 
 def test_a_store_that_does_not_let_us_in_is_told_in_our_words_without_the_secret(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DEADLINE = 20.0
 _STORED = 200
+_NOT_IMPLEMENTED = b"<Error><Code>NotImplemented</Code><Message>of a header</Message></Error>"
 
 
 class S3Request(NamedTuple):
@@ -44,6 +45,8 @@ class S3Server:
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._is_held: Callable[[S3Request], bool] | None = None
         self._released = threading.Event()
+        self.knows_conditions = True
+        """Whether it can refuse to replace an object; some stores like S3 cannot."""
         self.requests: list[S3Request] = []
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.options: dict[str, Any] = {"key": "tester", "secret": "of-no-store", "endpoint_url": self.url}
@@ -63,6 +66,9 @@ class S3Server:
         self.requests.append(request)
         if self._is_held is not None and self._is_held(request):
             self._released.wait(DEADLINE)
+        if not self.knows_conditions and "HTTP_IF_NONE_MATCH" in environ:
+            start_response("501 Not Implemented", [("Content-Type", "application/xml")])
+            return [_NOT_IMPLEMENTED]
         answer: Iterable[bytes] = self._app(environ, start_response)
         return answer
 
