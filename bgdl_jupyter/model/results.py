@@ -49,6 +49,10 @@ class DownloadResult:
         From the first request to the end, or to now, pauses included; None where there was no request.
     has_restarted:
         Whether it began again at byte 0.
+    standing:
+        The status together with what follows the file: ERROR where unpacking failed, though the file is there.
+    unpacked:
+        Where its archive was unpacked; None where it was not.
     """
 
     guid: UUID
@@ -66,6 +70,8 @@ class DownloadResult:
     attempts: int
     seconds: float | None
     has_restarted: bool
+    standing: BackgroundTransferStatus
+    unpacked: str | None = None
 
     @property
     def result_file(self) -> Path | None:
@@ -93,6 +99,8 @@ def result_of(operation: DownloadOperation) -> DownloadResult:
         attempts=operation.attempts,
         seconds=max(0.0, ended_at - operation.started_at) if operation.started_at is not None else None,
         has_restarted=operation.has_restarted,
+        standing=operation.standing,
+        unpacked=operation.post_processing.path,
     )
 
 

@@ -22,7 +22,7 @@ STATUS = BackgroundTransferStatus
 
 
 def restored(status: STATUS, *, is_held: bool = False) -> DownloadOperation:
-    operation: Any = SimpleNamespace(status=status, is_held=is_held)
+    operation: Any = SimpleNamespace(status=status, standing=status, is_held=is_held)
     return operation  # type: ignore[no-any-return]  # stands for one
 
 

@@ -508,3 +508,26 @@ async def test_a_purge_removes_what_an_unpacking_left(downloader, server, restar
     assert purge(application).operations == 1
     held()
     assert sorted(each.name for each in work.iterdir()) == ["data.tar.gz"]
+
+
+async def test_a_manifest_says_which_of_its_files_are_archives(downloader, server, work):
+    lines = f"uri,unpack\n{server.url('/data.tar.gz')},yes\n{server.url('/plain')},no\n"
+    (work / "files.csv").write_text(lines)
+    group = await downloader.download_many("files.csv", group="listed")
+    assert [each.post_processing.state.value for each in group.operations] == ["done", "none"]
+    assert content_of(work / "data") == CONTENT
+
+
+async def test_a_manifest_cannot_name_a_function(downloader, server, work, module):
+    (work / "files.csv").write_text(f"uri,post_process\n{server.url('/plain')},{module}\n")
+    await downloader.download_many("files.csv", group="listed")
+    assert not (work / "calls").exists()
+
+
+async def test_the_results_of_a_group_tell_what_became_of_it(downloader, server, work):
+    uris = [server.url("/data.tar.gz"), server.url("/evil.tar.gz")]
+    group = await downloader.download_many(uris, group="archives", unpack=True)
+    good, bad = group.results()
+    assert (good.standing, good.unpacked, good.error) == (Status.COMPLETED, str(work / "data"), None)
+    assert (bad.status, bad.standing, bad.unpacked) == (Status.COMPLETED, Status.ERROR, None)
+    assert isinstance(bad.error, PostProcessingFailed)
