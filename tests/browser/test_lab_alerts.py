@@ -107,14 +107,23 @@ def test_alerts_go_only_to_the_notification_center_where_the_user_wants_it(
     assert seen.toasts.count() == 0
 
 
+#: What the page says and the cell are on their way at the same time.
+_WAIT_FOR_REFUSAL = """
+import time
+downloader, deadline = bgdl_jupyter.default_downloader(), time.monotonic() + 15
+while downloader.notification_setting.name == "ENABLED" and time.monotonic() < deadline:
+    time.sleep(0.05)
+downloader.notification_setting.name"""
+
+
 def test_the_kernel_knows_that_the_user_wants_nothing_to_pop_up(
     lab: LabServer, open_notebook: OpenNotebook, fault_server: StartFaultServer
 ):
     server = fault_server({"/0.bin": SMALL})
     lab.choose(alerts="off")
-    setting = "bgdl_jupyter.default_downloader().notification_setting.name"
-    lines = f"downloader = bgdl_jupyter.BackgroundDownloader()\n{setting}"
-    notebook = open_notebook([many(server.url(), count=1, group="data"), lines, "bgdl_jupyter.default_downloader()"])
+    notebook = open_notebook(
+        [many(server.url(), count=1, group="data"), _WAIT_FOR_REFUSAL, "bgdl_jupyter.default_downloader()"]
+    )
     notebook.run_cell(0)
     seen = Extension(notebook.page)
     seen.show_panel()
