@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LINE: Final = re.compile(r"""("[^"]+"|'[^']+'|\S+)\s+([\w-]+:)?[0-9A-Fa-f]{8,128}(\s+\S+)?\s*""")
-_NAME, _WITH_HASH, _WITH_URL = 1, 2, 3
+_WITH_HASH, _WITH_URL = 2, 3
+# Without one of these, words are what has no space in it, which is found out a hundred times as fast.
+_QUOTES: Final = frozenset("'\"\\")
 
 
 def looks_like_registry(line: str) -> bool:
@@ -33,7 +35,7 @@ def read_registry(file: IO[bytes], *, base_uri: str | None) -> Iterator[Manifest
 
 def _entry(number: int, line: str, base_uri: str | None) -> ManifestEntry | BadLine:
     try:
-        words = shlex.split(line)
+        words = shlex.split(line) if _QUOTES & set(line) else line.split()
     except ValueError:
         return BadLine(line=number, reason="a quote has no end")
     if not _WITH_HASH <= len(words) <= _WITH_URL:
