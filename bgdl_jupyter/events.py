@@ -193,19 +193,33 @@ class EventStream:
     """
 
     def __init__(self) -> None:
-        self._listeners: dict[int, Callable[[Event], None]] = {}
+        self._listeners: dict[int, tuple[Callable[[Event], None], tuple[type[Event], ...]]] = {}
+        self._interested: dict[type[Event], tuple[Callable[[Event], None], ...]] = {}
         self._next = 0
 
-    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Call ``listener`` with every event from now on; return what ends that."""
+    def subscribe(self, listener: Callable[[Event], None], *kinds: type[Event]) -> Callable[[], None]:
+        """Call ``listener`` with every event of these kinds (none: of all) from now on; return what ends that."""
         number = self._next
         self._next += 1
-        self._listeners[number] = listener
-        return lambda: self._listeners.pop(number, None) and None
+        self._listeners[number] = listener, kinds or (Event,)
+        self._interested.clear()
+
+        def end() -> None:
+            self._listeners.pop(number, None)
+            self._interested.clear()
+
+        return end
+
+    def _interested_in(self, kind: type[Event]) -> tuple[Callable[[Event], None], ...]:
+        found = tuple(listener for listener, kinds in self._listeners.values() if issubclass(kind, kinds))
+        self._interested[kind] = found
+        return found
 
     def publish(self, event: Event) -> None:
-        """Tell all listeners."""
-        for listener in tuple(self._listeners.values()):
+        """Tell all who listen to its kind."""
+        kind = type(event)
+        interested = self._interested.get(kind)
+        for listener in self._interested_in(kind) if interested is None else interested:
             try:
                 listener(event)
             except Exception:

@@ -239,10 +239,10 @@ def allowed_steps(status: BackgroundTransferStatus, *, can_pause: bool = True) -
 
 
 def advance(
-    status: BackgroundTransferStatus, step: Step, *, can_pause: bool = True, name: str = "The operation"
+    status: BackgroundTransferStatus, step: Step, *, can_pause: bool = True, name: object = "The operation"
 ) -> BackgroundTransferStatus:
     """
-    Return the status that follows.
+    Return the status that follows; ``name`` is asked for its text only where a message needs it.
 
     Raises
     ------

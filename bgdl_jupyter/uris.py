@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -23,6 +24,10 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ftp": 21, "ftps": 21}
 # Space, control characters and what RFC 3986 leaves no place for; a backslash is a slash to some parsers, and a lone
 # surrogate is dropped in silence: another URI than the one that was given.
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
+_ORIGIN: Final = re.compile("[^/?#]*//[^/?#]*")
+# Without percent codes, dot segments, empty segments and query, and in lower case where case does not count.
+_PLAIN: Final = re.compile(r"([a-z]+://[a-z0-9.-]+(?::[0-9]+)?)((?:/[A-Za-z0-9_~-][A-Za-z0-9_~.-]*)+)")
+_USUAL_SCHEMES: Final = frozenset(DEFAULT_PORTS)
 _SECRET_PARAMETER: Final = re.compile(
     r"(x-amz-|x-goog-|x-ms-).*|.*(token|signature|secret|password|passwd|credential|api[-_]?key|access[-_]?key).*"
     r"|sig|key|auth|jwt|se|sp|sv|sr|spr|skoid|policy|key-pair-id|hmac|expires",
@@ -87,6 +92,8 @@ def split_uri(uri: str, schemes: frozenset[str], *, sensitive_query: bool = Fals
     InvalidRequest
         It cannot be fetched; the message says why and shows no secret.
     """
+    if plain_parts(uri, schemes) is not None and not sensitive_query:
+        return SplitUri(uri)
     url = _parse(uri, schemes)
     user_info = None
     if url.raw_user is not None or url.raw_password is not None:
@@ -96,6 +103,28 @@ def split_uri(uri: str, schemes: frozenset[str], *, sensitive_query: bool = Fals
     if query and (sensitive_query or has_secret_query(query)):
         return SplitUri(str(bare.with_query(None)) + HIDDEN_QUERY, Secret(query), user_info)
     return SplitUri(str(bare), None, user_info)
+
+
+def plain_parts(uri: object, schemes: frozenset[str]) -> tuple[str, str] | None:
+    """
+    Return origin and path of a URI that is as plain as most are: its parts need neither decoding nor checking.
+
+    None for all others, of which nothing is said.
+    """
+    found = _PLAIN.fullmatch(uri) if isinstance(uri, str) and len(uri) <= MAX_URI_LENGTH else None
+    if found is None or not _is_usual(found[1], schemes):
+        return None
+    return found[1], found[2]
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_usual(beginning: str, schemes: frozenset[str]) -> bool:
+    """Whether an origin is one that we fetch from, written as it is written usually."""
+    try:
+        url = _parse(f"{beginning}/", schemes)
+    except InvalidRequest:
+        return False
+    return str(url) == f"{beginning}/" and str(origin_of(url)) == beginning
 
 
 def _parse(uri: object, schemes: frozenset[str]) -> URL:
@@ -159,7 +188,19 @@ def shown(uri: str) -> str:
 
 def origin_of(uri: str | URL) -> Origin:
     """Return scheme, host (lower case, IDNA) and port of a checked URI."""
-    url = URL(uri) if isinstance(uri, str) else uri
+    if isinstance(uri, str):
+        found = _ORIGIN.match(uri)
+        return _origin_of(found.group() if found else uri)
+    return _origin_of_url(uri)
+
+
+@functools.lru_cache(maxsize=1024)
+def _origin_of(beginning: str) -> Origin:
+    """Return the origin that a URI begins with: thousands of files have the same."""
+    return _origin_of_url(URL(beginning))
+
+
+def _origin_of_url(url: URL) -> Origin:
     return Origin(url.scheme, (url.raw_host or "").rstrip(".").lower(), url.port or DEFAULT_PORTS.get(url.scheme, 0))
 
 
@@ -170,11 +211,15 @@ def identity(key: bytes, uri: str, *, method: str = "GET", body_digest: str = ""
     Two spellings of one URI give one identity (default port, case of the host, dot segments, needless percent
     codes, fragment, user information). It is an HMAC, so that the state file does not tell a hidden query.
     """
-    url = URL(uri).with_fragment(None).with_user(None)
-    origin = origin_of(url)
-    query = f"?{url.raw_query_string}" if url.raw_query_string else ""
-    text = "\0".join((method.upper(), str(origin), url.raw_path or "/", query, body_digest))
-    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+    plain = plain_parts(uri, _USUAL_SCHEMES)
+    if plain is not None:
+        origin, path, query = *plain, ""
+    else:
+        url = URL(uri).with_fragment(None).with_user(None)
+        origin, path = str(origin_of(url)), url.raw_path or "/"
+        query = f"?{url.raw_query_string}" if url.raw_query_string else ""
+    text = f"{method.upper()}\0{origin}\0{path}\0{query}\0{body_digest}"
+    return hmac.digest(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()
 
 
 def is_loopback(host: str) -> bool:

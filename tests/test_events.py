@@ -47,6 +47,18 @@ def test_every_listener_is_told_every_event_in_order():
     assert first == second == told
 
 
+def test_a_listener_hears_the_kinds_that_it_asked_for():
+    stream = EventStream()
+    heard: list[Event] = []
+    end = stream.subscribe(heard.append, OperationAdded, OptionsChanged)
+    told = [OperationAdded(operation_id=uuid4()), OptionsChanged(operation_id=uuid4())]
+    for event in (told[0], AlertDismissed(alert_id="1"), told[1]):
+        stream.publish(event)
+    end()
+    stream.publish(told[0])
+    assert heard == told
+
+
 def test_a_listener_hears_from_its_subscription_to_its_end():
     stream = EventStream()
     heard: list[Any] = []

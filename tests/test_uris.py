@@ -15,6 +15,7 @@ from bgdl_jupyter.uris import (
     has_secret_query,
     identity,
     origin_of,
+    plain_parts,
     shown,
     split_uri,
 )
@@ -322,3 +323,30 @@ def test_any_text_is_a_uri_or_refused(text):
 def test_a_credential_belongs_to_scheme_host_and_port(uri, origin, text):
     assert origin_of(uri) == origin_of(URL(uri)) == origin
     assert str(origin) == text
+
+
+HOSTS = st.sampled_from(["a.example", "127.0.0.1", "A.example", "a.example.", "a%2e.example", "-"])
+PORTS = st.sampled_from(["", ":80", ":443", ":8080", ":0", ":99999", ":008"])
+PATHS = st.text("ab0.~_-/%2", max_size=12)
+QUERIES = st.sampled_from(["", "?", "?a=1", "?token=x", "#part"])
+
+
+@given(st.sampled_from(["http", "https", "HTTP", "gopher"]), HOSTS, PORTS, PATHS, QUERIES)
+def test_a_plain_uri_is_taken_as_any_other(scheme, host, port, path, query):
+    """What is found to need no parsing says the same as what is parsed."""
+    uri = f"{scheme}://{host}{port}/{path}{query}"
+    parts = plain_parts(uri, SCHEMES)
+    if parts is None:
+        return
+    assert "".join(parts) == str(URL(uri)) == uri
+    assert split_uri(uri, SCHEMES).full == uri
+    spelled = f"{uri}#part"  # which is parsed
+    assert plain_parts(spelled, SCHEMES) is None
+    assert split_uri(spelled, SCHEMES).full == uri
+    assert same(uri, spelled)
+
+
+def test_what_most_uris_are_is_plain():
+    assert plain_parts("https://data.example:8443/sets/part-0001.tar.gz", SCHEMES) is not None
+    assert plain_parts("https://data.example:443/a", SCHEMES) is None
+    assert plain_parts("https://data.example/a/../b", SCHEMES) is None

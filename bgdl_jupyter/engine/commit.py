@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.order import LeaseLost
 from bgdl_jupyter.errors import BackgroundTransferError, StorageFailed
-from bgdl_jupyter.events import Completed
+from bgdl_jupyter.events import Completed, DestinationChosen
 from bgdl_jupyter.storage.descriptor import Footprint
-from bgdl_jupyter.storage.partial_file import sync_directory
+from bgdl_jupyter.storage.disk import sync_directory
+from bgdl_jupyter.storage.folder import Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
+    from uuid import UUID
 
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.engine.holding import Holding
@@ -33,16 +35,23 @@ log = logging.getLogger(__name__)
 
 _MOST_TOGETHER: Final = 64
 _CROWDED: Final = 4 * _MOST_TOGETHER
+# While the names of one batch are recorded, the bytes of the next become durable.
+_AT_ONCE: Final = 2
 _WAIT_FOR_OTHERS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A file that has all its bytes and no name yet."""
+    """
+    A file that has all its bytes and no name yet.
+
+    ``destination`` is the name that it is to get; where that is not ``is_ours`` yet, it gets one like it.
+    """
 
     order: Order
     holding: Holding
     destination: Path
+    is_ours: bool
     small_body: memoryview | None
     size: int
     integrity: Integrity
@@ -75,18 +84,23 @@ class _Entry:
     footprint: Footprint | None = None
     failure: Exception | None = None
 
+    @property
+    def operation_id(self) -> UUID:
+        return self.finished.order.operation_id
+
     def fail(self, error: BaseException) -> None:
         if not self.done.done():
             self.done.set_exception(error)
 
 
 class Committer:
-    """Commits in batches; one batch is under way at a time."""
+    """Commits in batches, of which a few are under way at a time."""
 
     def __init__(self, facilities: Facilities) -> None:
         self._facilities = facilities
         self._waiting: list[_Entry] = []
         self._running = False
+        self._has_room = asyncio.Semaphore(_AT_ONCE)
         self._is_full: asyncio.Event | None = None
 
     @property
@@ -129,8 +143,9 @@ class Committer:
         try:
             while self._waiting:
                 await self._gather()
+                await self._has_room.acquire()
                 batch, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
-                await self._commit_batch(batch)
+                self._facilities.place.spawn(self._commit_batch(batch), name="commit of a batch")
         finally:
             self._running = False
 
@@ -158,15 +173,35 @@ class Committer:
             for entry in batch:
                 entry.fail(error)
         finally:
+            self._has_room.release()
             for entry in batch:
                 # The loop is being shut down: whoever waits must be told, or would wait for ever.
                 entry.fail(StorageFailed("The commit was interrupted."))
 
     async def _announce(self, batch: list[_Entry]) -> None:
-        records = [(entry.finished.order.operation_id, entry.finished.announcement()) for entry in batch]
+        named = [entry for entry in batch if entry.finished.is_ours]
+        others = [entry for entry in batch if not entry.finished.is_ours]
+        await asyncio.gather(self._announce_named(named), self._name(others))
+
+    async def _announce_named(self, batch: list[_Entry]) -> None:
+        if not batch:
+            return
+        records = [(entry.operation_id, entry.finished.announcement()) for entry in batch]
         for entry, is_ours in zip(batch, await self._facilities.journal.remember_all(records), strict=True):
             if not is_ours:
                 entry.failure = LeaseLost()
+
+    async def _name(self, batch: list[_Entry]) -> None:
+        """Reserve names for files that were so small that there was no need to before."""
+        if not batch:
+            return
+        records = [(entry.operation_id, entry.finished.announcement(), entry.finished.destination) for entry in batch]
+        for entry, path in zip(batch, await self._facilities.journal.name_all(records), strict=True):
+            if path is None:
+                entry.failure = LeaseLost()
+                continue
+            entry.finished = replace(entry.finished, destination=path, is_ours=True)
+            entry.finished.publish(DestinationChosen(operation_id=entry.operation_id, path=str(path)))
 
     async def _record(self, batch: list[_Entry]) -> None:
         completed = [each.finished.completed(each.path or each.finished.destination, each.footprint) for each in batch]
@@ -210,53 +245,77 @@ def _prepare_all(batch: list[_Entry]) -> None:
     Every file begins to be written back before the first is waited for: the journal of the file system then takes in
     all of them at once, and the waits after the first cost next to nothing.
     """
-    for entry in batch:
-        _attempt(entry, _write_back)
-    for entry in _without_failure(batch):
-        _attempt(entry, _make_durable)
+    for entries in _by_folder(batch):
+        is_made = any(entry.finished.small_body is not None for entry in entries)
+        _attempt(entries, _prepare, is_made=is_made)
 
 
 def _publish_all(batch: list[_Entry]) -> None:
+    for entries in _by_folder(batch):
+        _attempt(entries, _publish)
+
+
+def _by_folder(batch: list[_Entry]) -> Iterable[list[_Entry]]:
+    folders: dict[Path, list[_Entry]] = {}
     for entry in batch:
-        _attempt(entry, _publish)
-    for directory in {entry.path.parent for entry in batch if entry.path is not None}:
-        sync_directory(directory)
+        folders.setdefault(entry.finished.order.directory, []).append(entry)
+    return folders.values()
 
 
-def _attempt(entry: _Entry, function: Callable[[_Entry], None]) -> None:
+def _attempt(entries: list[_Entry], function: Callable[[Folder, list[_Entry]], None], *, is_made: bool = False) -> None:
+    """Do something with files of one folder, which is opened once; what fails for it fails for each of them."""
     try:
-        function(entry)
+        with Folder(entries[0].finished.order.directory, is_made=is_made) as folder:
+            function(folder, entries)
     except (BackgroundTransferError, OSError) as error:
-        entry.failure = error
+        for entry in entries:
+            entry.failure = entry.failure or error
 
 
-def _without_failure(batch: list[_Entry]) -> list[_Entry]:
-    return [entry for entry in batch if entry.failure is None]
+def _each(folder: Folder, entries: list[_Entry], function: Callable[[Folder, _Entry], None]) -> None:
+    """Do something with each file; one that fails takes no other with it."""
+    for entry in entries:
+        if entry.failure is None:
+            try:
+                function(folder, entry)
+            except (BackgroundTransferError, OSError) as error:
+                entry.failure = error
 
 
-def _write_back(entry: _Entry) -> None:
+def _prepare(folder: Folder, entries: list[_Entry]) -> None:
+    _each(folder, entries, _write_back)
+    _each(folder, entries, _make_durable)
+
+
+def _write_back(folder: Folder, entry: _Entry) -> None:
     holding, body = entry.finished.holding, entry.finished.small_body
     if body is not None:
         if holding.file is None:
-            holding.file = holding.create_file()
+            holding.file = holding.create_file(folder)
         else:  # left by a commit that was announced and did not come to its end
             holding.file.truncate(0)
         holding.file.write(body, 0)
         holding.file.begin_to_sync()
 
 
-def _make_durable(entry: _Entry) -> None:
+def _make_durable(folder: Folder, entry: _Entry) -> None:
     """Wait for the bytes, and check once more that it is the file we wrote (C2, C5)."""
     file = entry.finished.holding.file
     assert file is not None  # noqa: S101 (it was just written)
     file.sync()
-    file.check(entry.finished.size)
+    file.check(entry.finished.size, folder=folder)
 
 
-def _publish(entry: _Entry) -> None:
+def _publish(folder: Folder, entries: list[_Entry]) -> None:
+    _each(folder, entries, _give_name)
+    folder.sync()
+
+
+def _give_name(folder: Folder, entry: _Entry) -> None:
     finished = entry.finished
     file = finished.holding.file
     assert file is not None  # noqa: S101 (it was prepared)
+    order = finished.order
     entry.footprint = file.footprint()
-    entry.path = file.publish(finished.destination, finished.order.collision, replaces=finished.order.replaces)
+    entry.path = file.publish(finished.destination, order.collision, replaces=order.replaces, folder=folder)
     finished.holding.close()

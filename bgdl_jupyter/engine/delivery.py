@@ -17,7 +17,7 @@ from bgdl_jupyter.errors import (
     TransferFailed,
     TransferTimeout,
 )
-from bgdl_jupyter.storage.partial_file import free_space
+from bgdl_jupyter.storage.disk import free_space
 from bgdl_jupyter.transport.base import Framing
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.engine.order import Options
     from bgdl_jupyter.engine.rate_limit import CombinedLimiter
     from bgdl_jupyter.ranges import ByteRange
-    from bgdl_jupyter.resource import Resource
+    from bgdl_jupyter.resource import Answer, Resource
     from bgdl_jupyter.transport.base import Exchange
 
 #: Bodies up to this size are collected and written by the committer, many in one turn.
@@ -84,6 +84,12 @@ def _check_random_access(resource: Resource) -> None:
         )
     if not resource.accepts_ranges or resource.validator is None:
         raise RangesNotSupported("Random access needs ranges and a validator, and the server does not offer them.")
+
+
+def is_small(answer: Answer) -> bool:
+    """Whether the body is a whole file that the committer writes together with others, and then names it."""
+    length = answer.resource.length
+    return answer.status == HTTPStatus.OK and length is not None and length <= SMALL_BODY and not answer.is_encoded
 
 
 class Delivery:
@@ -156,10 +162,7 @@ class Delivery:
             raise IntegrityFailed(f"The file has more bytes than max_size ({most:,}).", hint="")
 
     def _is_small(self, position: int) -> bool:
-        answer = self._exchange.answer
-        length = self._holding.length
-        whole = answer.status == HTTPStatus.OK and position == 0 and not self._holding.written
-        return whole and length is not None and length <= SMALL_BODY and not answer.is_encoded
+        return position == 0 and not self._holding.written and is_small(self._exchange.answer)
 
     async def _receive_small(self) -> Delivered:
         length = self._holding.length or 0

@@ -20,10 +20,11 @@ from bgdl_jupyter.errors import StorageFailed
 from bgdl_jupyter.ranges import EMPTY, ByteRange, RangeSet
 from bgdl_jupyter.resource import Kept, range_to_ask
 from bgdl_jupyter.storage.digests import RunningDigest, strongest
+from bgdl_jupyter.storage.folder import Folder
 from bgdl_jupyter.storage.leftovers import discard_leftovers
 from bgdl_jupyter.storage.partial_file import (
-    FileIdentity,
     PartialFile,
+    PartialFileExists,
     PartialFileLost,
     discard_partial_file,
     partial_name,
@@ -34,6 +35,7 @@ from bgdl_jupyter.storage.writer import BUFFER_SIZE
 if TYPE_CHECKING:
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.resource import Resource
+    from bgdl_jupyter.storage.descriptor import FileIdentity
 
 log = logging.getLogger(__name__)
 
@@ -154,13 +156,21 @@ class Holding:
             await self._remember(self._present())
         return self.file
 
-    def create_file(self) -> PartialFile:
-        """Make an empty partial file; for the threads of the pool."""
-        order = self._order
-        if self._durable.file is None:
-            # A kernel that died before its first record left one that nobody knows anything about.
-            discard_leftovers(order.directory, order.operation_id, self._durable.epoch)
-        return PartialFile.create(order.directory, order.operation_id, self._durable.epoch)
+    def create_file(self, folder: Folder | None = None) -> PartialFile:
+        """Make an empty partial file, in its folder where that is open anyway; for the threads of the pool."""
+        if folder is None:
+            with Folder(self._order.directory, is_made=True) as opened:
+                return self.create_file(opened)
+        operation_id, epoch = self._order.operation_id, self._durable.epoch
+        if self._durable.file is not None:
+            return PartialFile.create_in(folder, operation_id, epoch)
+        # A kernel that died before its first record left one that nobody knows anything about.
+        discard_leftovers(folder.path, operation_id, epoch - 1)
+        try:
+            return PartialFile.create_in(folder, operation_id, epoch)
+        except PartialFileExists:
+            discard_leftovers(folder.path, operation_id, epoch)
+        return PartialFile.create_in(folder, operation_id, epoch)
 
     def adopt(self, resource: Resource) -> None:
         """Take the resource as the one that the bytes belong to, and its digest as the one to check."""

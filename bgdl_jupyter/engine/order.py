@@ -9,10 +9,11 @@ from bgdl_jupyter.engine.retry import RetryPolicy
 from bgdl_jupyter.ranges import EMPTY, RangeSet
 from bgdl_jupyter.resource import OVERLAP, Resource, Validator
 from bgdl_jupyter.status import CreationCollisionOption
-from bgdl_jupyter.storage.partial_file import FileIdentity
+from bgdl_jupyter.storage.descriptor import FileIdentity
+from bgdl_jupyter.storage.filenames import safe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
     from uuid import UUID
 
@@ -68,6 +69,11 @@ class Order:
     sources: tuple[str, ...] = ("",)
     options: Options = field(default_factory=Options)
 
+    def path_for(self, resource: Resource) -> Path:
+        """Return the path that the server's name for the file leads to; somebody else may have it."""
+        fallback = self.fallback_name
+        return self.directory / safe_name(resource.suggested_name or fallback, fallback=fallback)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durable:
@@ -102,7 +108,7 @@ class Durable:
         }
 
     @classmethod
-    def from_record(cls, record: dict[str, Any] | None, *, epoch: int, is_disputed: bool = False) -> Durable:
+    def from_record(cls, record: Mapping[str, Any] | None, *, epoch: int, is_disputed: bool = False) -> Durable:
         """Return what a JSON form says; a wrong shape raises ``KeyError``, ``TypeError`` or ``ValueError``."""
         if record is None:
             return cls(epoch=epoch, file_epoch=epoch, is_disputed=is_disputed)
@@ -135,6 +141,13 @@ class Journal(Protocol):
 
     async def remember_all(self, records: list[tuple[UUID, Durable]]) -> list[bool]:
         """Record many in one transaction; False stands for a lost lease."""
+
+    async def name_all(self, records: list[tuple[UUID, Durable, Path]]) -> list[Path | None]:
+        """
+        Record many whose files have no name yet, in one transaction, and return their names: as given, or like these.
+
+        None stands for a lost lease. The name is then reserved, and recorded as the one that the file is about to get.
+        """
 
     async def remember_completed(self, completed: list[Completed]) -> None:
         """Record many final states in one transaction."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from bgdl_jupyter.engine.asking import Asking
 from bgdl_jupyter.engine.commit import Finished
 from bgdl_jupyter.engine.connections import Crew, may_split
-from bgdl_jupyter.engine.delivery import Delivered, Delivery, check_acceptable
+from bgdl_jupyter.engine.delivery import Delivered, Delivery, check_acceptable, is_small
 from bgdl_jupyter.engine.holding import Holding
 from bgdl_jupyter.engine.patience import Patience
 from bgdl_jupyter.engine.sink import OverlapMismatch
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.engine.order import Durable, Order, Park, RequestMaker
     from bgdl_jupyter.engine.rate_limit import CombinedLimiter
     from bgdl_jupyter.engine.uploads import PublisherMaker
-    from bgdl_jupyter.resource import Resource
+    from bgdl_jupyter.resource import Answer, Resource
     from bgdl_jupyter.transport.base import Exchange
 
 log = logging.getLogger(__name__)
@@ -99,9 +99,7 @@ class Transfer:
         self._holding = Holding(order, durable, facilities=facilities, journal=facilities.journal)
         self._limiter = limiter
         self._telling = Telling(order.operation_id, self._holding, publish)
-        self._patience = Patience(
-            order.options, facilities=facilities, tell=self._telling.activity, park=park, draw=draw
-        )
+        self._patience = Patience(order.options, facilities=facilities, tell=self._tell, park=park, draw=draw)
         self._sources = Sources(order.sources, durable.source)
         self._asking = Asking(make_request, self._sources, facilities)
         self._has_turned = False
@@ -241,7 +239,7 @@ class Transfer:
         if decision.verdict is Verdict.START_OVER:
             if self._holding.written:
                 await self._start_over(decision.reason)
-            await self._accept(answer.resource)
+            await self._accept(answer)
             gap = ByteRange(0, 0)
         elif self._holding.length is None and answer.content_range and answer.content_range.total is not None:
             self._holding.learn_length(answer.content_range.total)
@@ -301,10 +299,11 @@ class Transfer:
         resource = self._holding.resource
         return self._asking.part(part, resource.validator if resource is not None else None)
 
-    async def _accept(self, resource: Resource) -> None:
+    async def _accept(self, answer: Answer) -> None:
         """Take a first answer, or refuse it before a byte of it is written."""
+        resource = answer.resource
         check_acceptable(resource, self._order.options)
-        if self._destination is None:
+        if self._destination is None and (self._order.publisher is not None or not is_small(answer)):
             self._destination = await self._choose_destination(resource)
         self._holding.adopt(resource)
         self._tell_resource()
@@ -340,15 +339,16 @@ class Transfer:
 
     async def _commit(self) -> None:
         self._tell(TransferActivity.COMMITTING)
-        way = self._facilities.committer if self._order.publisher is None else self._facilities.uploads
-        if not way.is_crowded:
+        if not (self._facilities.committer if self._order.publisher is None else self._facilities.uploads).is_crowded:
             self._leave()
-        assert self._destination is not None  # noqa: S101 (an answer was accepted)
+        resource = self._holding.resource
+        assert resource is not None  # noqa: S101 (an answer was accepted)
         if self._small_body is None:
+            self._destination = self._destination or await self._choose_destination(resource)
             await self._holding.open_file()  # an empty body never opened it
         self._tell_progress(0.0)
         self._facilities.unwatch(self)
-        finished = self._finished(self._destination)
+        finished = self._finished(self._destination or self._order.path_for(resource), is_ours=bool(self._destination))
         if self._order.publisher is None:
             await self._facilities.committer.commit(finished)
         else:
@@ -367,12 +367,13 @@ class Transfer:
     def _tell_upload(self, words: str) -> None:
         self._tell(TransferActivity.COMMITTING, reason=words)
 
-    def _finished(self, path: Path) -> Finished:
+    def _finished(self, path: Path, *, is_ours: bool = True) -> Finished:
         expected = self._holding.expected_digest
         return Finished(
             order=self._order,
             holding=self._holding,
             destination=path,
+            is_ours=is_ours,
             small_body=self._small_body,
             size=self._holding.length or self._holding.written.total,
             integrity=integrity_of(self._holding, self._framing),

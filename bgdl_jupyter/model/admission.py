@@ -136,16 +136,17 @@ class Admission:
 
 
 @functools.lru_cache(maxsize=4096)
-def _host_of(uri: str) -> str:
-    return origin_of(uri).host
+def _group_key(application: str, group: str) -> str:
+    return f"{application}\0{group}"
 
 
 def candidate_of(operation: DownloadOperation) -> Candidate:
     """Return what the scheduler needs to know about an operation."""
+    values = operation.values
     return Candidate(
-        operation_id=operation.guid,
-        host=_host_of(operation.requested_uri),
-        group=f"{operation.application}\0{operation.group}" if operation.group else "",
-        priority=operation.priority,
+        operation_id=values["guid"],
+        host=origin_of(values["requested_uri"]).host,
+        group=_group_key(values["application"], values["group"]) if values["group"] else "",
+        priority=values["priority"],
         position=operation.position,
     )

@@ -64,7 +64,7 @@ class Batch:
     counted: set[UUID] = field(default_factory=set)
     statuses: Counter[BackgroundTransferStatus] = field(default_factory=Counter)
     groups: set[str] = field(default_factory=set)
-    name: str = ""
+    latest: DownloadOperation | None = None
     failure: str = ""
 
     @property
@@ -86,7 +86,7 @@ class Batch:
             failed=self.count("is_failure"),
             canceled=self.count("is_canceled"),
             group=next(iter(self.groups)) if len(self.groups) == 1 else "",
-            name=self.name,
+            name=self.latest.name if self.latest is not None else "",
             failure=self.failure,
             while_away=self.was_restored,
         )
@@ -102,7 +102,7 @@ class Batches:
         self._fired: dict[str, Notifications] = {}
         self._holds = 0
         self._due: set[Batch] = set()
-        runner.events.subscribe(self._hear)
+        runner.events.subscribe(self._hear, OperationAdded, StatusChanged, OptionsChanged, PostProcessingChanged)
 
     # ------------------------------------------------------------------------------------------------ from any thread
 
@@ -176,11 +176,12 @@ class Batches:
             if operation.is_over:
                 return
             batch = self._reopened(operation, was_restored=was_restored)
-        batch.counted.add(operation.guid)
-        batch.statuses[operation.standing] += 1
-        batch.groups.add(operation.group)
-        batch.name = operation.name
-        if operation.standing.is_failure:
+        values, standing = operation.values, operation.standing
+        batch.counted.add(values["guid"])
+        batch.statuses[standing] += 1
+        batch.groups.add(values["group"])
+        batch.latest = operation
+        if standing.is_failure:
             batch.failure = operation.status_reason
         self._changed_hands(operation)
 
@@ -205,7 +206,7 @@ class Batches:
         batch.counted.add(operation.guid)
         batch.groups.add(operation.group)
         batch.statuses[new] += 1
-        batch.name = operation.name
+        batch.latest = operation
         if new.is_failure:
             batch.failure = reason
             if not operation.is_awaited:
@@ -224,10 +225,10 @@ class Batches:
 
     def _changed_hands(self, operation: DownloadOperation | None) -> None:
         """Whoever runs the last of a batch lets it fire."""
-        if operation is None or operation.is_held or operation.is_over:
+        batch = self._open.get(operation.batch or "") if operation is not None else None
+        if operation is None or batch is None or batch.is_ours or operation.is_held:
             return
-        batch = self._open.get(operation.batch or "")
-        if batch is not None:
+        if not operation.is_over:
             batch.is_ours = True
 
     def removed(self, operation: DownloadOperation) -> None:

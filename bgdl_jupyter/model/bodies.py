@@ -121,7 +121,7 @@ class Bodies:
         self._runner = runner
         self.folder: Path = spool_folder((runner.state.path or state_file_path()).parent)
         self._kept: set[UUID] = set()
-        runner.events.subscribe(self._hear)
+        runner.events.subscribe(self._hear, OperationAdded, StatusChanged, OperationRemoved)
         runner.place.spawn(self._sweep(), name="sweep bodies")
 
     def discard_unused(self, body: SpoolFile, operation_id: UUID) -> None:
@@ -156,7 +156,7 @@ class Bodies:
             self._runner.place.spawn(self._discard(operation_id), name=f"body of {operation_id}")
 
     def _is_kept_here(self, operation: DownloadOperation) -> bool:
-        path = operation.options.get("request_body_file")
+        path = operation.values["options"].get("request_body_file")
         return path is not None and path == str(self.folder / str(operation.guid))
 
     async def _sweep(self) -> None:

@@ -164,7 +164,7 @@ class Completions:
         self._runner = runner
         self._enabled: dict[str, _Enabled] = {}
         self._holds = 0
-        runner.events.subscribe(self._hear)
+        runner.events.subscribe(self._hear, OperationAdded, StatusChanged, OperationRemoved, PostProcessingChanged)
 
     def enable(self, trigger: Trigger, batches: frozenset[str], application: str) -> None:
         """Keep a trigger until its operations are final; returns when it is durable. From any thread."""

@@ -28,6 +28,8 @@ from bgdl_jupyter.status import BackgroundTransferCostPolicy, Step, TransferActi
 from bgdl_jupyter.uris import is_loopback, origin_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bgdl_jupyter.conditions.base import ConditionsMonitor
     from bgdl_jupyter.conditions.values import DiskConditions, PowerConditions
     from bgdl_jupyter.events import Event
@@ -88,10 +90,12 @@ class ConditionsWatch:
         self._monitor: ConditionsMonitor | None = None
         self._override: CostOverride | None = None
         self._has_looked = False
+        # For this turn of the loop: thousands of operations may come in it that are alike.
+        self._denials: dict[tuple[str, Path, BackgroundTransferCostPolicy, bool], Denial | None] = {}
         self._is_due = False
         self._refreshing: asyncio.Task[None] | None = None
         self._refreshed_at = float("-inf")
-        runner.events.subscribe(self._hear)
+        runner.events.subscribe(self._hear, OperationAdded, OptionsChanged)
 
     @property
     def network(self) -> NetworkConditions:
@@ -143,11 +147,14 @@ class ConditionsWatch:
     def look(self) -> None:
         """Pause what may not run any more, and let go on what may again."""
         self._is_due = False
-        live = [each for each in self._runner.registry.all() if each.status.is_live and not each.is_held]
-        for operation in live:
-            if operation.status.is_running:
+        self._denials.clear()  # something has changed
+        for operation in self._runner.registry.all():
+            status = operation.values["status"]
+            if operation.holder is not None:
+                continue
+            if status.is_running:
                 self._stop_if_denied(operation)
-            elif operation.status.waits_for_conditions:
+            elif status.waits_for_conditions:
                 self._go_on_if_allowed(operation)
 
     async def is_reachable(self, to_host: str) -> bool:
@@ -161,21 +168,28 @@ class ConditionsWatch:
         monitor = self.begin()
         if operation.overrides_policy:
             return None
-        policy = operation.cost_policy
+        values = operation.values
+        policy = values["cost_policy"]
         if not self._has_looked and policy is BackgroundTransferCostPolicy.UNRESTRICTED_ONLY:
             return Denial(Step.COST_DENIED, _UNSEEN)
-        return denial(
-            network=monitor.network,
-            power=monitor.power,
-            disk=monitor.disk(operation.directory),
-            to_host=host_of(operation),
-            policy=policy,
-            is_unconstrained=operation.is_unconstrained,
-        )
+        key = host_of(operation), values["directory"], policy, operation.is_unconstrained
+        if not self._denials:
+            self._runner.place.loop.call_soon(self._denials.clear)
+        if key not in self._denials:
+            to_host, directory, _, is_unconstrained = key
+            self._denials[key] = denial(
+                network=monitor.network,
+                power=monitor.power,
+                disk=monitor.disk(directory),
+                to_host=to_host,
+                policy=policy,
+                is_unconstrained=is_unconstrained,
+            )
+        return self._denials[key]
 
     def _stop_if_denied(self, operation: DownloadOperation) -> None:
         # What must not be sent twice, or is just getting its name, runs to its end or fails.
-        is_under_way = operation.activity > TransferActivity.QUEUED
+        is_under_way = operation.values["activity"] > TransferActivity.QUEUED
         denied = None if is_under_way and not operation.can_pause else self._denial_of(operation)
         if denied is not None:
             self._runner.change_status(operation, denied.step, reason=denied.reason)
@@ -219,7 +233,8 @@ class ConditionsWatch:
 
 def host_of(operation: DownloadOperation) -> str:
     """Return the host that an operation has to reach: its proxy's where it was given one."""
-    return origin_of(operation.proxy or operation.requested_uri).host
+    values = operation.values
+    return origin_of(values["proxy"] or values["requested_uri"]).host
 
 
 async def _read(runner: Runner, name: str) -> Any:

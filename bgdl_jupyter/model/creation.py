@@ -10,32 +10,34 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from bgdl_jupyter.errors import DestinationExists, DestinationInUse, DuplicateDownload, StateFileError
 from bgdl_jupyter.model.existing import completed_twin, refuse_foreign
 from bgdl_jupyter.model.operation import DownloadOperation
-from bgdl_jupyter.model.persistence import plain
+from bgdl_jupyter.model.persistence import common_record, shared_of
 from bgdl_jupyter.model.restoring import restore
 from bgdl_jupyter.model.stores import free_location
 from bgdl_jupyter.status import BackgroundTransferStatus, CreationCollisionOption
-from bgdl_jupyter.storage.filenames import destination_key, unique_names
-from bgdl_jupyter.storage.records import OperationRow, RowConflict, loaded_text
+from bgdl_jupyter.storage.filenames import destination_key, destination_key_in, name_from_uri, unique_names
+from bgdl_jupyter.storage.records import OperationRow, RowConflict, loaded_text, split_record
 from bgdl_jupyter.storage.spool import digest_of_body
 from bgdl_jupyter.uris import identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bgdl_jupyter.model.draft import Draft
+    from bgdl_jupyter.model.light import SharedValues
     from bgdl_jupyter.model.runner import Runner
 
 _DURABLE_WITHIN: Final = 60.0
 _TOGETHER: Final = 2000
 _MOST_NAMES: Final = 10_000
+# What is created to be started at once is recorded as started: there is no state in between to come back to.
+_STARTED: Final = BackgroundTransferStatus.RUNNING
 # Each try knows the names that were taken at the one before: only those who create at the same time are in the way.
 _MOST_TRIES: Final = 100
 
@@ -50,6 +52,7 @@ class Creation:
         self._on_restore = on_restore
         self._application = application
         self._batch = batch or uuid4().hex
+        self._in_common: dict[tuple[object, ...], tuple[Mapping[str, Any], SharedValues]] = {}
 
     def create_one(self, draft: Draft) -> DownloadOperation:
         """
@@ -63,7 +66,8 @@ class Creation:
         taken: frozenset[str] = frozenset()
         for _ in range(_MOST_TRIES):
             path = self._path(draft, taken)
-            row = self._row(draft, path, taken)
+            key = None if path is None else destination_key(path)
+            row = self._row(draft, path, identity=self._identity(draft), destination_key=key, taken=taken)
             try:
                 self._runner.state.insert([row])[0].result(_DURABLE_WITHIN)
             except RowConflict as conflict:
@@ -72,11 +76,11 @@ class Creation:
                     continue
                 raise self._refusal(conflict, draft, path) from None
             return self._introduce([(row, draft)])[0]
-        raise StateFileError(f"No name like {draft.values['fallback_name']!r} is free.")
+        raise StateFileError(f"No name like {name_from_uri(draft.shown)!r} is free.")
 
     def create_or_join(self, draft: Draft) -> DownloadOperation:
         """Create an operation; or return the one that fetches the same already, or has fetched it and verifies."""
-        done = self._done(draft)
+        done = self._done(draft, self._identity(draft))
         if done is not None:
             return done
         try:
@@ -107,29 +111,34 @@ class Creation:
     def _create_together(self, drafts: Sequence[Draft]) -> list[DownloadOperation]:
         """Insert in one transaction; those that it refuses go the slow way, one by one."""
         pairs, done = [], []
+        folders: dict[str, str] = {}
         for draft in drafts:
-            twin = self._done(draft)
+            identity = self._identity(draft)
+            twin = self._done(draft, identity)
             if twin is not None:
                 done.append(twin)
-            else:
-                pairs.append((self._row(draft, self._path(draft, frozenset())), draft))
+                continue
+            path = self._path(draft, frozenset())
+            key = None if path is None else _key_of(path, folders)
+            pairs.append((self._row(draft, path, identity=identity, destination_key=key, status=_STARTED), draft))
         conflicts = self._runner.state.insert_many([row for row, _ in pairs]).result(_DURABLE_WITHIN)
         inserted = [pair for pair, conflict in zip(pairs, conflicts, strict=True) if conflict is None]
         refused = [draft for (_, draft), conflict in zip(pairs, conflicts, strict=True) if conflict is not None]
         operations = self._introduce(inserted)
+        late: list[DownloadOperation] = []
         refusals: list[DuplicateDownload | DestinationInUse] = []
         for draft in refused:
             try:
-                operations.append(self.create_or_join(draft))
+                late.append(self.create_or_join(draft))
             except (DuplicateDownload, DestinationInUse) as refusal:
                 refusals.append(refusal)
-        self._runner.start_all(operations)
+        self._runner.start_all(late)
         if refusals:
             raise refusals[0]
-        return operations + done
+        return operations + late + done
 
-    def _done(self, draft: Draft) -> DownloadOperation | None:
-        twin = completed_twin(self._runner, self._owner(draft), draft, self._identity(draft))
+    def _done(self, draft: Draft, identity: str) -> DownloadOperation | None:
+        twin = completed_twin(self._runner, self._owner(draft), draft, identity)
         if twin is not None and draft.plan is not None:
             self._runner.post_processor.ask(twin, draft.plan, draft.post_process)
         return twin
@@ -145,7 +154,7 @@ class Creation:
         StateFileError
             No name is free.
         """
-        path: Path | None = draft.values["result_file"]
+        path = draft.path
         if path is None or not _may_rename(draft):
             self.check_existing(draft)
             return path
@@ -160,13 +169,14 @@ class Creation:
 
     def check_existing(self, draft: Draft) -> None:
         """Raise `DestinationExists` where a file is there that may be neither replaced nor taken as it is."""
-        path: Path | None = draft.values["result_file"]
+        path = draft.path
         if path is None or not os.path.lexists(path):
             return
-        if draft.values["collision"] is CreationCollisionOption.FAIL_IF_EXISTS:
+        if draft.collision is CreationCollisionOption.FAIL_IF_EXISTS:
             raise DestinationExists(f"{str(path)!r} exists.")
-        if self._done(draft) is None:
-            refuse_foreign(self._runner, self._owner(draft), draft, self._identity(draft))
+        identity = self._identity(draft)
+        if self._done(draft, identity) is None:
+            refuse_foreign(self._runner, self._owner(draft), draft, identity)
 
     def _taken(self) -> frozenset[str]:
         """Return which destinations live operations of this user have: asked once, however many there are."""
@@ -177,34 +187,42 @@ class Creation:
         return draft.application or self._application
 
     def _identity(self, draft: Draft) -> str:
-        body = draft.values["options"].get("request_body_file")
+        body = draft.common["options"].get("request_body_file")
         digest = digest_of_body(Path(body)) if body else ""
-        return identity(self._runner.state.identity_key, draft.uri, method=draft.values["method"], body_digest=digest)
+        return identity(self._runner.state.identity_key, draft.uri, method=draft.common["method"], body_digest=digest)
 
-    def _row(self, draft: Draft, path: Path | None, taken: frozenset[str] = frozenset()) -> OperationRow:
-        key = destination_key(path) if path is not None else None
-        values = {**draft.values, "result_file": path}
+    def _row(
+        self,
+        draft: Draft,
+        path: Path | None,
+        *,
+        identity: str,
+        destination_key: str | None,
+        taken: frozenset[str] = frozenset(),
+        status: BackgroundTransferStatus = BackgroundTransferStatus.IDLE,
+    ) -> OperationRow:
+        own = {"requested_uri": draft.shown, "result_file": None if path is None else str(path)}
         location = draft.location
         if location is not None and not location.needs_name:
             location = free_location(location, taken) if _may_rename(draft) else location
-            key, values["store_url"] = location.key, location.url
+            destination_key, own["store_url"] = location.key, location.url
         return OperationRow(
             operation_id=draft.operation_id,
             application=self._owner(draft),
             group=draft.group,
-            identity=self._identity(draft),
-            destination_key=key,
-            status=int(BackgroundTransferStatus.IDLE),
+            identity=identity,
+            destination_key=destination_key,
+            status=int(status),
             position=self._runner.state.next_position(),
             created_at=time.time(),
             batch=self._batch,
-            record=plain(values),
+            record=split_record(common_record(self._shared(draft, status)), own),
         )
 
     def _introduce(self, pairs: Sequence[tuple[OperationRow, Draft]]) -> list[DownloadOperation]:
         operations = self._runner.place.call_within(_DURABLE_WITHIN, self._make_all, pairs)
-        for operation in operations:
-            if operation.secrets.values():
+        for operation, (_, draft) in zip(operations, pairs, strict=True):
+            if draft.secrets is not None and operation.secrets.values():
                 self._runner.vault.store(str(operation.guid), operation.secrets.to_secret())
         return operations
 
@@ -214,24 +232,35 @@ class Creation:
         return operations
 
     def _make(self, row: OperationRow, draft: Draft) -> DownloadOperation:
-        path = row.record["result_file"]
-        values = {
-            **draft.values,
-            "result_file": Path(path) if path is not None else None,
-            "store_url": row.record["store_url"],
-        }
-        fixed = {"guid": row.operation_id, "application": row.application, "group": row.group}
-        operation = DownloadOperation(self._runner, **values, **fixed, created_at=row.created_at)
-        operation.secrets = replace(draft.secrets)
+        own = {"guid": row.operation_id, "requested_uri": draft.shown, "created_at": row.created_at}
+        if row.record["result_file"] is not None:
+            own["result_file"] = row.record["result_file"]
+        if draft.location is not None:
+            own["store_url"] = row.record["store_url"]
+        shared = self._shared(draft, BackgroundTransferStatus(row.status))
+        operation = DownloadOperation(self._runner, own, shared=shared)
+        if draft.secrets is not None:
+            operation.secrets = draft.secrets
         operation.position, operation.batch = row.position, row.batch
         operation.identity = row.identity
-        operation.post_process = draft.post_process
+        if draft.post_process is not None:
+            operation.post_process = draft.post_process
         return operation
+
+    def _shared(self, draft: Draft, status: BackgroundTransferStatus) -> SharedValues:
+        """Return what all have in common whose drafts have; put together once."""
+        key = id(draft.common), draft.group, draft.application, status
+        found = self._in_common.get(key)
+        if found is None:
+            values = {**draft.common, "application": self._owner(draft), "group": draft.group}
+            # With what they are made of, so that nothing else can come to stand in its place.
+            found = self._in_common[key] = draft.common, shared_of(values, status)
+        return found[1]
 
     def _refusal(self, conflict: RowConflict, draft: Draft, path: Path | None) -> DuplicateDownload | DestinationInUse:
         """Say what is in the way, as far as the caller may see it: of another group only that there is one."""
         if conflict.kind == "destination":
-            place = draft.values["store_url"] or str(path)
+            place = draft.common["store_url"] or str(path)
             return DestinationInUse(f"Another download will write {place!r}; choose another name.")
         if conflict.group != draft.group:
             where = "another group" if conflict.group else "no group"
@@ -249,5 +278,13 @@ class Creation:
         return self._runner.registry.find(conflict.operation_id)
 
 
+def _key_of(path: Path, folders: dict[str, str]) -> str:
+    """Return the `destination_key` of a path; the links of its folder are followed once."""
+    folder, name = os.path.split(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    return destination_key_in(folders[folder], name)
+
+
 def _may_rename(draft: Draft) -> bool:
-    return draft.values["collision"] is CreationCollisionOption.GENERATE_UNIQUE_NAME
+    return draft.collision is CreationCollisionOption.GENERATE_UNIQUE_NAME

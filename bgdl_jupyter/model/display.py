@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.status import TransferActivity
@@ -57,6 +58,16 @@ def duration(seconds: float) -> str:
 def title(operation: OperationState) -> str:
     """Return how a message calls the operation."""
     return plain(f"The download of {operation.name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """What `title` returns, put together only where a message is."""
+
+    operation: OperationState
+
+    def __str__(self) -> str:
+        return title(self.operation)
 
 
 def state(operation: OperationState) -> str:

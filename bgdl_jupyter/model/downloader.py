@@ -20,7 +20,7 @@ from bgdl_jupyter.model.consent import Negotiable
 from bgdl_jupyter.model.creation import Creation
 from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
 from bgdl_jupyter.model.downloader_settings import COPIED, SHARED, DownloaderSettings
-from bgdl_jupyter.model.draft import check_group_name, credential_of, draft_download, put_header
+from bgdl_jupyter.model.draft import Drafting, check_group_name, credential_of, put_header
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.host import host
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.completion import BackgroundTransferCompletionGroup
     from bgdl_jupyter.model.draft import Draft
     from bgdl_jupyter.model.host import PlacePreference
+    from bgdl_jupyter.model.intake import MakeDraft
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.options import CommonOptions, DownloadOptions, ManifestOptions
     from bgdl_jupyter.model.runner import Runner
@@ -208,7 +209,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         is_fenced = source.is_foreign or directory is not None
         intake = Intake(
             source,
-            self._draft,
+            self._drafts_like(given),
             check_draft=Creation(self._runner, self._application()).check_existing,
             options=given,
             directory=(directory or ".") if is_fenced else None,
@@ -301,22 +302,24 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
             yield Creation(self._runner, application, on_restore=self.on_restore, batch=batch)
 
     def _draft(self, uri: str, result_file: Any, options: Mapping[str, Any], *, may_be_folder: bool = True) -> Draft:
+        return self._drafting(options).draft(uri, result_file, may_be_folder=may_be_folder)
+
+    def _drafting(self, options: Mapping[str, Any]) -> Drafting:
         self._secrets.server = credential_of(self.server_credential)
         self._secrets.proxy = credential_of(self.proxy_credential)
         self._secrets.provider = self.credential_provider
         self._secrets.ssl_context = self.ssl_context
-        draft = draft_download(
-            uri,
-            result_file,
-            defaults=self._defaults(),
-            headers=self._plain_headers,
-            secrets=self._secrets,
-            options=options,
-            may_be_folder=may_be_folder,
+        drafting = Drafting(
+            defaults=self._defaults(), headers=self._plain_headers, secrets=self._secrets, options=options
         )
-        if draft.post_process is not None:
+        if drafting.post_process is not None:
             self._runner.post_processor.warn()
-        return draft
+        return drafting
+
+    def _drafts_like(self, common: Mapping[str, Any]) -> MakeDraft:
+        """Return what makes drafts, and what they have in common once for all that have no options of their own."""
+        drafting = self._drafting(common)
+        return lambda uri, place, own: (drafting if own is common else self._drafting(own)).draft(uri, place)
 
     def _defaults(self) -> dict[str, Any]:
         group = self.transfer_group.name if self.transfer_group is not None else self.group

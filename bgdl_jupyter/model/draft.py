@@ -1,12 +1,11 @@
-"""A download that was asked for, checked as a whole before anything is written."""
+"""Downloads that were asked for, each checked as a whole before anything is written."""
 
 from __future__ import annotations
 
 import difflib
 import os
-import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid4
@@ -16,38 +15,52 @@ from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.model.checksum_files import checksum_from
 from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
 from bgdl_jupyter.model.headers import check_header
+from bgdl_jupyter.model.option_checks import (
+    absolute_path,
+    body_path,
+    ca_path,
+    check_settings,
+    checksum_of,
+    member_of,
+    method_of,
+    refuse_clear_text,
+    ssl_context_of,
+)
 from bgdl_jupyter.model.options import DownloadOptions
 from bgdl_jupyter.model.post_processing_plan import KEPT_AS, plan_of
 from bgdl_jupyter.model.stores import Location, is_store, local_path, locate
-from bgdl_jupyter.model.trust import trusting
 from bgdl_jupyter.secret import Credential, Secret, is_secret_header
 from bgdl_jupyter.status import BackgroundTransferCostPolicy, BackgroundTransferPriority, CreationCollisionOption
-from bgdl_jupyter.storage.digests import parse_checksum
-from bgdl_jupyter.storage.filenames import check_destination, name_from_uri
-from bgdl_jupyter.uris import is_loopback, origin_of, split_uri
+from bgdl_jupyter.storage.filenames import Destinations
+from bgdl_jupyter.uris import origin_of, split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bgdl_jupyter.uris import Origin
+    from bgdl_jupyter.uris import SplitUri
 
 #: What `create_download`, `download`, `download_many` and `%bgdl` take by keyword.
 OPTION_NAMES: Final = frozenset(DownloadOptions.__annotations__)
 _MOST_MIRRORS: Final = 100
-_BODILESS: Final = frozenset({"GET", "RETR"})
-_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "RETR"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What will become an operation: the values of its traits, and its secrets apart."""
+    """
+    What will become an operation.
+
+    ``uri`` is what to ask for, ``shown`` what may be shown of it; ``common`` are the values of traits that it has in
+    common with others, one mapping for all of them; its secrets are apart.
+    """
 
     uri: str
-    values: dict[str, Any]
+    shown: str
+    result_file: str | None
+    common: Mapping[str, Any]
     group: str
     application: str | None
     location: Location | None = None
-    secrets: OperationSecrets = field(default_factory=OperationSecrets)
+    secrets: OperationSecrets | None = None
     operation_id: UUID = field(default_factory=uuid4)
     post_process: Callable[..., Any] | None = None
     """What is called with the file, where it has no name."""
@@ -55,34 +68,33 @@ class Draft:
     @property
     def plan(self) -> dict[str, Any] | None:
         """What is to follow the file, as it is kept; None for nothing."""
-        found: dict[str, Any] | None = self.values["options"].get(KEPT_AS)
+        found: dict[str, Any] | None = self.common["options"].get(KEPT_AS)
         return found
 
+    @property
+    def path(self) -> Path | None:
+        """The destination; None where the server is to name the file."""
+        return None if self.result_file is None else Path(self.result_file)
 
-def draft_download(
-    uri: str,
-    result_file: str | os.PathLike[str] | None,
-    *,
-    defaults: Mapping[str, Any],
-    headers: Mapping[str, str | Secret],
-    secrets: OperationSecrets,
-    options: Mapping[str, Any],
-    may_be_folder: bool = True,
-) -> Draft:
+    @property
+    def collision(self) -> CreationCollisionOption:
+        """What to do when the destination exists."""
+        collision: CreationCollisionOption = self.common["collision"]
+        return collision
+
+
+class Drafting:
     """
-    Check everything about a download that can be checked without the server.
+    Checks everything about downloads that can be checked without the server.
+
+    For downloads that have all in common but their URIs and destinations.
 
     Parameters
     ----------
-    uri, result_file:
-        As `BackgroundDownloader.create_download`; ``result_file`` may be a folder that exists, or None for the
-        working folder, and then the server names the file; or the URL of a place in a store.
     defaults, headers, secrets:
         The downloader's settings; ``headers`` and ``secrets`` are copied.
     options:
         What the caller gave by keyword.
-    may_be_folder:
-        Whether ``result_file`` may be a folder for a file that the server names.
 
     Raises
     ------
@@ -91,73 +103,176 @@ def draft_download(
     InvalidRequest
         A value is unusable; nothing was written.
     """
-    _refuse_unknown(options)
-    split = split_uri(uri, known_schemes(), sensitive_query=bool(options.get("sensitive_query")))
-    taken = OperationSecrets(
-        query=split.query,
-        user_info=split.user_info,
-        headers=dict(secrets.headers),
-        server=secrets.server,
-        proxy=secrets.proxy,
-        proxy_user_info=secrets.proxy_user_info,
-        provider=secrets.provider,
-        ssl_context=_ssl_context(options.get("ssl_context") or secrets.ssl_context),
-    )
-    mirrors = _mirrors(options, taken, defaults["options"])
-    plain = {name: value for name, value in headers.items() if isinstance(value, str)}
-    _add_headers(options.get("headers") or {}, plain, taken)
-    location = _location(result_file, options, may_be_folder=may_be_folder)
-    if location is None:
-        destination, directory = _destination(local_path(result_file), split.public, may_be_folder=may_be_folder)
-    else:
-        destination, directory = None, defaults["staging"]
-        taken.storage = location.storage
-    method = _method(options, defaults, scheme=origin_of(split.public).scheme)
-    settings = {
-        **defaults["options"],
-        "fallback_name": name_from_uri(split.public),
-        **{name: options[name] for name in ("ca_file", "expect_type", "max_size") if options.get(name) is not None},
-    }
-    if options.get("request_body_file") is not None:
-        settings["request_body_file"] = _body_file(options["request_body_file"])
-    if settings.get("ca_file"):
-        settings["ca_file"] = _ca_file(settings["ca_file"])
-    _check_settings(settings)
-    checksum = _checksum(options)
-    if options.get("checksum_file") is not None:
-        checksum, settings["checksum_file"] = checksum_from(options["checksum_file"], split.public, destination)
-    _refuse_clear_text(origin_of(split.public), taken, settings)
-    plan, function = plan_of(options, defaults["unpack_limits"])
-    if plan is not None:
-        settings[KEPT_AS] = plan.to_record()
-        if plan.unpacks and location is not None:
+
+    def __init__(
+        self,
+        *,
+        defaults: Mapping[str, Any],
+        headers: Mapping[str, str | Secret],
+        secrets: OperationSecrets,
+        options: Mapping[str, Any],
+    ) -> None:
+        _refuse_unknown(options)
+        self._defaults = defaults
+        self._options = options
+        self._schemes = known_schemes()
+        given = ssl_context_of(options.get("ssl_context") or secrets.ssl_context)
+        self._secrets = replace(
+            secrets,
+            headers=dict(secrets.headers),
+            mirrors={},
+            ssl_context=given,
+            query=None,
+            user_info=None,
+            storage=None,
+        )
+        self._mirrors = _mirrors(options, self._secrets, defaults["options"])
+        self._plain = {name: value for name, value in headers.items() if isinstance(value, str)}
+        _add_headers(options.get("headers") or {}, self._plain, self._secrets)
+        self._settings = self._checked_settings()
+        self._checksum = checksum_of(options)
+        self._application = options.get("application")
+        group = options.get("group")
+        self._group = check_group_name(defaults["group"] if group is None else getattr(group, "name", group))
+        self._folders = Destinations()
+        self._working_folder = ""
+        self._common: dict[tuple[object, ...], dict[str, Any]] = {}
+
+    def _checked_settings(self) -> dict[str, Any]:
+        options = self._options
+        names = ("ca_file", "expect_type", "max_size")
+        settings = {
+            **self._defaults["options"],
+            **{name: options[name] for name in names if options.get(name) is not None},
+        }
+        if options.get("request_body_file") is not None:
+            settings["request_body_file"] = body_path(options["request_body_file"])
+        if settings.get("ca_file"):
+            settings["ca_file"] = ca_path(settings["ca_file"])
+        check_settings(settings)
+        plan, self.post_process = plan_of(options, self._defaults["unpack_limits"])
+        if plan is not None:
+            settings[KEPT_AS] = plan.to_record()
+        self._unpacks = plan is not None and plan.unpacks
+        return settings
+
+    def draft(self, uri: str, result_file: str | os.PathLike[str] | None, *, may_be_folder: bool = True) -> Draft:
+        """
+        Return one of them.
+
+        Parameters
+        ----------
+        uri, result_file:
+            As `BackgroundDownloader.create_download`; ``result_file`` may be a folder that exists, or None for the
+            working folder, and then the server names the file; or the URL of a place in a store.
+        may_be_folder:
+            Whether ``result_file`` may be a folder for a file that the server names.
+
+        Raises
+        ------
+        InvalidRequest
+            The URI or the destination cannot be used; nothing was written.
+        """
+        split = split_uri(uri, self._schemes, sensitive_query=bool(self._options.get("sensitive_query")))
+        location = _location(result_file, self._options, may_be_folder=may_be_folder)
+        if location is not None and self._unpacks:
             raise InvalidRequest("What is in a store is not unpacked there; download it to a folder, and unpack it.")
-    values = {
-        "requested_uri": split.public,
-        "mirrors": mirrors,
-        "result_file": destination,
-        "directory": directory,
-        "store_url": location.url if location is not None else "",
-        "method": method,
-        "collision": _enumeration(CreationCollisionOption, options, "collision", defaults),
-        "priority": _enumeration(BackgroundTransferPriority, options, "priority", defaults),
-        "cost_policy": _enumeration(BackgroundTransferCostPolicy, options, "cost_policy", defaults),
-        "checksum": checksum,
-        "proxy": defaults["proxy"],
-        "options": settings,
-        "plain_headers": plain,
-        "secret_names": taken.names,
-    }
-    group = options.get("group")
-    return Draft(
-        uri=split.full,
-        values=values,
-        group=check_group_name(defaults["group"] if group is None else getattr(group, "name", group)),
-        application=options.get("application"),
-        location=location,
-        secrets=taken,
-        post_process=function,
-    )
+        path, directory = None, str(self._defaults["staging"]) if location is not None else ""
+        if location is None:
+            path, directory = self._destination(local_path(result_file), may_be_folder=may_be_folder)
+        secrets = self._secrets_of(split, location)
+        names = () if secrets is None else tuple(secrets.names)
+        origin = origin_of(split.public)
+        checksum, source = self._checksum, None
+        if self._options.get("checksum_file") is not None:
+            place = Path(path) if path is not None else None
+            checksum, source = checksum_from(self._options["checksum_file"], split.public, place)
+        if secrets is not None:
+            refuse_clear_text(origin, secrets, self._settings)
+        return Draft(
+            uri=split.full,
+            shown=split.public,
+            result_file=path,
+            common=self._values(
+                directory,
+                names,
+                origin.scheme,
+                store_url="" if location is None else location.url,
+                checksum=checksum,
+                source=source,
+            ),
+            group=self._group,
+            application=self._application,
+            location=location,
+            secrets=secrets,
+            post_process=self.post_process,
+        )
+
+    def _secrets_of(self, split: SplitUri, location: Location | None) -> OperationSecrets | None:
+        shared = self._secrets
+        storage = location.storage if location is not None else None
+        if split.query is None and split.user_info is None and storage is None and not shared.names:
+            return None
+        return replace(
+            shared,
+            query=split.query,
+            user_info=split.user_info,
+            headers=dict(shared.headers),
+            mirrors=dict(shared.mirrors),
+            storage=storage,
+        )
+
+    def _values(
+        self,
+        directory: str,
+        secret_names: tuple[str, ...],
+        scheme: str,
+        *,
+        store_url: str,
+        checksum: str,
+        source: str | None,
+    ) -> dict[str, Any]:
+        """Return the values of traits that all have which are alike in these."""
+        key = directory, secret_names, scheme, store_url, checksum, source
+        if key not in self._common:
+            options, defaults = self._options, self._defaults
+            self._common[key] = {
+                "directory": Path(directory),
+                "mirrors": self._mirrors,
+                "store_url": store_url,
+                "method": method_of(options, defaults, scheme=scheme),
+                "collision": member_of(CreationCollisionOption, options, "collision", defaults),
+                "priority": member_of(BackgroundTransferPriority, options, "priority", defaults),
+                "cost_policy": member_of(BackgroundTransferCostPolicy, options, "cost_policy", defaults),
+                "checksum": checksum,
+                "proxy": defaults["proxy"],
+                "options": self._settings if source is None else {**self._settings, "checksum_file": source},
+                "plain_headers": self._plain,
+                "secret_names": list(secret_names),
+            }
+        return self._common[key]
+
+    def _destination(
+        self, result_file: str | os.PathLike[str] | None, *, may_be_folder: bool
+    ) -> tuple[str | None, str]:
+        """Return the path of the file, None where the server names it, and its folder."""
+        if result_file is None:
+            self._working_folder = self._working_folder or str(Path.cwd())
+            self._folders.check_folder(self._working_folder)
+            return None, self._working_folder
+        if not isinstance(result_file, str | os.PathLike):
+            raise InvalidRequest(f"A destination is a path, not {type(result_file).__name__}.")
+        given = os.fspath(result_file)
+        if not given:
+            raise InvalidRequest("The destination is empty; give a file, a folder, or None.")
+        path = absolute_path(given)
+        is_folder = given.endswith(("/", os.sep)) or self._folders.check(path)
+        if not is_folder:
+            return path, os.path.dirname(path)  # noqa: PTH120 (a hundred thousand at once)
+        if not may_be_folder:
+            raise InvalidRequest(f"{path!r} is a folder; name a file in it, or use download(), which takes folders.")
+        self._folders.check_folder(path)
+        return None, path
 
 
 def _mirrors(options: Mapping[str, Any], secrets: OperationSecrets, settings: Mapping[str, Any]) -> list[str]:
@@ -169,7 +284,7 @@ def _mirrors(options: Mapping[str, Any], secrets: OperationSecrets, settings: Ma
         raise InvalidRequest(f"There are {len(given):,} mirrors; at most {_MOST_MIRRORS} are taken.")
     splits = [split_uri(each, known_schemes(), sensitive_query=is_sensitive) for each in given]
     for place, split in enumerate(splits):
-        _refuse_clear_text(origin_of(split.public), OperationSecrets(user_info=split.user_info), settings)
+        refuse_clear_text(origin_of(split.public), OperationSecrets(user_info=split.user_info), settings)
         for part, secret in (("query", split.query), ("user_info", split.user_info)):
             if secret is not None:
                 secrets.mirrors[f"{place} {part}"] = secret
@@ -217,106 +332,6 @@ def _location(result_file: object, options: Mapping[str, Any], *, may_be_folder:
     if options.get("storage_options") is not None:
         raise InvalidRequest("storage_options is for a destination in a store, such as s3://BUCKET/KEY.")
     return None
-
-
-def _destination(
-    result_file: str | os.PathLike[str] | None, uri: str, *, may_be_folder: bool
-) -> tuple[Path | None, Path]:
-    if result_file is not None and not isinstance(result_file, str | os.PathLike):
-        raise InvalidRequest(f"A destination is a path, not {type(result_file).__name__}.")
-    if result_file is not None and not str(result_file):
-        raise InvalidRequest("The destination is empty; give a file, a folder, or None.")
-    path = Path.cwd() if result_file is None else _absolute(result_file)
-    # Not `Path.is_dir`, which raises where a name is too long: what is wrong with it is said below.
-    is_folder = os.path.isdir(path) or str(result_file or "").endswith(("/", os.sep))  # noqa: PTH112 (as above)
-    if is_folder and result_file is not None and not may_be_folder:
-        raise InvalidRequest(f"{str(path)!r} is a folder; name a file in it, or use download(), which takes folders.")
-    if is_folder:
-        check_destination(path / name_from_uri(uri))
-        return None, path
-    check_destination(path)
-    return path, path.parent
-
-
-def _method(options: Mapping[str, Any], defaults: Mapping[str, Any], *, scheme: str) -> str:
-    has_body = options.get("request_body_file") is not None
-    default = str(defaults["method"]).upper()
-    method = str(options.get("method") or ("POST" if has_body and default in _BODILESS else default)).upper()
-    if method not in _METHODS:
-        raise InvalidRequest(f"The method {method[:20]!r} is not known; {', '.join(sorted(_METHODS))} are.")
-    if has_body and method in _BODILESS:
-        raise InvalidRequest(f"A {method} has no body; leave the method out for a POST, or name PUT.")
-    if method not in _BODILESS and options.get("mirrors"):
-        raise InvalidRequest(f"A {method} goes to one place; mirrors are for what is fetched.")
-    if method not in _BODILESS and scheme in ("ftp", "ftps"):
-        raise InvalidRequest(f"{scheme} fetches files; it has no {method} and takes no body.")
-    return method
-
-
-def _body_file(path: str | os.PathLike[str]) -> str:
-    body = _absolute(path)
-    if not body.is_file() or not os.access(body, os.R_OK):
-        raise InvalidRequest(f"The request's body {str(body)!r} is no file that can be read.")
-    return str(body)
-
-
-def _ca_file(path: str | os.PathLike[str]) -> str:
-    file = str(_absolute(path))
-    trusting(file)
-    return file
-
-
-def _ssl_context(given: object) -> ssl.SSLContext | None:
-    if given is not None and not isinstance(given, ssl.SSLContext):
-        raise InvalidRequest(f"ssl_context is an ssl.SSLContext, not {type(given).__name__}.")
-    return given
-
-
-def _refuse_clear_text(origin: Origin, secrets: OperationSecrets, settings: Mapping[str, Any]) -> None:
-    """Refuse a name and a password that whoever listens on the way could read (RFC 7617 4)."""
-    if origin.scheme != "http" or is_loopback(origin.host) or settings.get("allow_insecure_auth"):
-        return
-    headers = [value for name, value in secrets.headers.items() if name.lower() == "authorization"]
-    is_basic = any(value.reveal().lower().startswith("basic ") for value in headers)
-    if is_basic or secrets.user_info is not None or secrets.server is not None:
-        raise InvalidRequest(
-            f"A name and a password would go to {origin} in clear text.",
-            hint="Use https, or allow it with allow_insecure_auth=True on the downloader.",
-        )
-
-
-def _absolute(path: str | os.PathLike[str]) -> Path:
-    """Return the path from the root, with its links as they are: a link may be what is to be replaced."""
-    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 (`resolve` would follow the links)
-
-
-def _enumeration(kind: Any, options: Mapping[str, Any], name: str, defaults: Mapping[str, Any]) -> Any:
-    value = options.get(name)
-    if value is None:
-        return defaults[name]
-    try:
-        return kind[value.upper()] if isinstance(value, str) else kind(value)
-    except (KeyError, ValueError):
-        known = ", ".join(each.name for each in kind)
-        raise InvalidRequest(f"{name} is one of {known}, not {str(value)[:40]!r}.") from None
-
-
-def _checksum(options: Mapping[str, Any]) -> str:
-    sha256, checksum = options.get("sha256"), options.get("checksum")
-    if sum(each is not None for each in (sha256, checksum, options.get("checksum_file"))) > 1:
-        raise InvalidRequest("Give sha256, checksum or checksum_file, one of them.")
-    if sha256 is not None:
-        return str(parse_checksum(f"sha256:{sha256}"))
-    return str(parse_checksum(checksum)) if checksum is not None else ""
-
-
-def _check_settings(settings: Mapping[str, Any]) -> None:
-    size = settings.get("max_size")
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
-        raise InvalidRequest(f"max_size is a number of bytes, not {size!r}.")
-    kind = settings.get("expect_type")
-    if kind is not None and (not isinstance(kind, str) or "/" not in kind):
-        raise InvalidRequest(f"expect_type is a media type like 'text/csv' or 'image/*', not {kind!r}.")
 
 
 def check_group_name(name: object) -> str:

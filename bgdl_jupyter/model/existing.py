@@ -30,7 +30,7 @@ _ALWAYS_FREE: Final = frozenset(
 
 def completed_twin(runner: Runner, application: str, draft: Draft, identity: str) -> DownloadOperation | None:
     """Return the finished operation whose file is what the draft asks for, still there and verified; None else."""
-    if draft.values["collision"] is not CreationCollisionOption.OPEN_IF_EXISTS:
+    if draft.collision is not CreationCollisionOption.OPEN_IF_EXISTS:
         return None
     for operation in runner.registry.finished_as(application, identity):
         if _is_there(operation, draft) and _serves(operation, draft):
@@ -40,8 +40,8 @@ def completed_twin(runner: Runner, application: str, draft: Draft, identity: str
 
 def _is_there(operation: DownloadOperation, draft: Draft) -> bool:
     """Whether the file is where the draft wants it, and nobody touched it since it was verified."""
-    path, wanted = operation.result_file, draft.values["result_file"]
-    if path is None or (path != wanted if wanted is not None else path.parent != draft.values["directory"]):
+    path, wanted = operation.result_file, draft.path
+    if path is None or (path != wanted if wanted is not None else path.parent != draft.common["directory"]):
         return False
     footprint = Footprint.at(path)
     return footprint is not None and footprint == _footprint_of(operation)
@@ -66,10 +66,10 @@ def refuse_foreign(runner: Runner, application: str, draft: Draft, identity: str
     DestinationExists
         So it is; with a checksum that is found out when the download starts.
     """
-    path: Path | None = draft.values["result_file"]
-    if draft.values["collision"] is not CreationCollisionOption.OPEN_IF_EXISTS or path is None:
+    path = draft.path
+    if draft.collision is not CreationCollisionOption.OPEN_IF_EXISTS or path is None:
         return
-    has_digest = draft.values["checksum"] or draft.values["options"].get("checksum_file")
+    has_digest = draft.common["checksum"] or draft.common["options"].get("checksum_file")
     footprint = None if has_digest else Footprint.at(path)
     if footprint is not None and footprint not in ours_to_replace(runner, application, identity):
         raise _foreign(path)
@@ -86,7 +86,7 @@ def _foreign(path: Path, *, has_digest: bool = False) -> DestinationExists:
 
 def _serves(operation: DownloadOperation, draft: Draft) -> bool:
     """Whether a finished file was verified as far as the draft asks."""
-    wanted, source = draft.values["checksum"], draft.values["options"].get("checksum_file")
+    wanted, source = draft.common["checksum"], draft.common["options"].get("checksum_file")
     if wanted:
         return bool(operation.digest == wanted)
     if source:  # which says the digest when the download starts
@@ -126,9 +126,12 @@ async def take_as_it_is(
         return await _take_from_store(runner, operation)
     if operation.collision is not CreationCollisionOption.OPEN_IF_EXISTS or operation.durable.file is not None:
         return False
-    digest, path = operation.expected_digest, operation.result_file or operation.directory / operation.name
+    digest = operation.expected_digest
+    if digest is None and operation.result_file is None:
+        return False
+    path = operation.result_file or operation.directory / operation.name
     footprint = await runner.facilities.run(Footprint.at, path)
-    if footprint is None or (digest is None and operation.result_file is None):
+    if footprint is None:
         return False
     runner.publish(ActivityChanged(operation_id=operation.guid, activity=TransferActivity.VERIFYING))
     is_right = digest is not None and await runner.facilities.run(_has_digest, path, digest)

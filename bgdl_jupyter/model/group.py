@@ -202,7 +202,7 @@ class BackgroundTransferGroup(HasResults, Owned):
 
     def add_member(self, operation: DownloadOperation) -> None:
         """Take an operation in."""
-        self._members[operation.guid] = operation
+        self._members[operation.values["guid"]] = operation
         self._by_status[operation.standing] += 1
 
     def remove_member(self, operation: DownloadOperation) -> None:

@@ -147,6 +147,20 @@ class Intake:
                 yield entry.line, draft
 
     def _draft(self, entry: ManifestEntry) -> Draft:
+        options = self._options
+        if entry.options or entry.checksums or entry.mirrors:
+            options = self._own_options(entry)
+        destination = entry.destination
+        if self._folder is not None:
+            destination = self._folder.path_of(destination)
+        draft = self._make_draft(entry.uri, destination, options)
+        names = draft.secrets.names if draft.secrets is not None else ()
+        lost = [name for name in entry.missing if name not in names]
+        if lost:
+            raise InvalidRequest(f"{lost[0]} was left out of this manifest; it must be given again")
+        return draft
+
+    def _own_options(self, entry: ManifestEntry) -> Mapping[str, Any]:
         options = {**self._options, **entry.options}
         headers = self._options.get("headers")
         if headers and "headers" in entry.options:
@@ -157,14 +171,7 @@ class Intake:
             options.pop("checksum_file", None)  # what a line says itself comes first
         if entry.mirrors:
             options["mirrors"] = entry.mirrors
-        destination = entry.destination
-        if self._folder is not None:
-            destination = self._folder.path_of(destination)
-        draft = self._make_draft(entry.uri, destination, options)
-        lost = [name for name in entry.missing if name not in draft.secrets.names]
-        if lost:
-            raise InvalidRequest(f"{lost[0]} was left out of this manifest; it must be given again")
-        return draft
+        return options
 
 
 def is_manifest(text: str) -> bool:
@@ -208,26 +215,26 @@ class Seen:
 
     def take(self, line: int, draft: Draft) -> None:
         """Take note of a line; raises `InvalidRequest` where one before it asks for the same."""
-        body = draft.values["options"].get("request_body_file", "")
-        request = identity(b"", draft.uri, method=draft.values["method"], body_digest=body)
+        body = draft.common["options"].get("request_body_file", "")
+        request = identity(b"", draft.uri, method=draft.common["method"], body_digest=body)
         earlier = self._requests.setdefault(bytes.fromhex(request[: 2 * _FINGERPRINT]), line)
         if earlier != line:
             raise InvalidRequest(f"line {earlier} has the same URI")
-        path, location = draft.values["result_file"], draft.location
-        if (path is None and (location is None or location.needs_name)) or draft.values[
-            "collision"
-        ] is CreationCollisionOption.GENERATE_UNIQUE_NAME:
+        path, location = draft.result_file, draft.location
+        has_name = path is not None or (location is not None and not location.needs_name)
+        if not has_name or draft.collision is CreationCollisionOption.GENERATE_UNIQUE_NAME:
             return
-        place = _fingerprint_of(path) if location is None else _fingerprint(location.key)
+        place = _fingerprint(location.key) if location is not None else _fingerprint_of(path or "")
         earlier = self._files.setdefault(place, line)
         if earlier != line:
             raise InvalidRequest(f"line {earlier} has the same destination")
 
 
-def _fingerprint_of(path: Path) -> bytes:
+def _fingerprint_of(path: str) -> bytes:
     """Return the same for all spellings of a name that some file system takes for one."""
-    name = unicodedata.normalize("NFC", path.name.casefold())
-    return _fingerprint(f"{path.parent}\0{name}")
+    folder, name = os.path.split(path)
+    name = unicodedata.normalize("NFC", name.casefold())
+    return _fingerprint(f"{folder}\0{name}")
 
 
 def _fingerprint(text: str) -> bytes:

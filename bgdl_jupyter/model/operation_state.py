@@ -1,43 +1,28 @@
-"""What an operation is and how it goes, as traits; `apply` is the one place that writes what happened."""
+"""What an operation knows of itself, and what may be asked of it."""
 
 from __future__ import annotations
 
+import functools
 import logging
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from traitlets import observe, validate
 
-from bgdl_jupyter.engine.order import Durable
 from bgdl_jupyter.engine.progress import seconds_left
 from bgdl_jupyter.errors import (
     BackgroundTransferError,
     HeldByAnotherKernel,
     TransferCanceled,
     error_from_record,
-    error_to_record,
-)
-from bgdl_jupyter.events import (
-    ActivityChanged,
-    Completed,
-    DestinationChosen,
-    Event,
-    PostProcessingChanged,
-    Progressed,
-    RangesArrived,
-    ResourceProbed,
-    Restarted,
-    StatusChanged,
 )
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.credentials import OperationSecrets
 from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.live_changes import change_proxy, change_uri
-from bgdl_jupyter.model.post_processed import PostProcessed
-from bgdl_jupyter.model.reports import Reports
-from bgdl_jupyter.model.values import BackgroundDownloadProgress, BackgroundTransferFileRange, ResponseInformation
-from bgdl_jupyter.ranges import EMPTY, RangeSet
+from bgdl_jupyter.model.operation_events import AppliesEvents
+from bgdl_jupyter.model.values import BackgroundTransferFileRange, ResponseInformation
+from bgdl_jupyter.ranges import RangeSet
 from bgdl_jupyter.status import (
     BackgroundTransferStatus,
     Step,
@@ -46,12 +31,15 @@ from bgdl_jupyter.status import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from bgdl_jupyter.engine.order import Durable
     from bgdl_jupyter.model.group import BackgroundTransferGroup
+    from bgdl_jupyter.model.light import SharedValues
     from bgdl_jupyter.model.runner import Runner
-    from bgdl_jupyter.resource import Digest, Resource
+    from bgdl_jupyter.resource import Digest
     from bgdl_jupyter.secret import Secret
+    from bgdl_jupyter.storage.records import OperationRow
 
 log = logging.getLogger(__name__)
 
@@ -59,42 +47,64 @@ _Status = BackgroundTransferStatus
 _UNSET: Final = object()
 
 
-class OperationState(PostProcessed):
-    """What a `DownloadOperation` knows of itself, and how it takes in what happens."""
+class OperationState(AppliesEvents):
+    """
+    What a `DownloadOperation` knows of itself, and how it takes in what happens.
 
-    def __init__(self, runner: Runner, **values: Any) -> None:
+    Parameters
+    ----------
+    values:
+        The values of its traits; they are checked.
+    shared:
+        What it has in common with others: what `shared_values` returned. Then neither these nor ``values`` are checked.
+    """
+
+    # There may be a hundred thousand: what nearly all of them have in common is the class's.
+    _watchers: tuple[Callable[[], bool], ...] = ()
+    _is_loading = False
+    position = 0.0
+    batch: str | None = None
+    #: The group as an object, which knows it as its member.
+    membership: BackgroundTransferGroup | None = None
+    epoch = 1
+    identity = ""
+    retried_from: BackgroundTransferStatus | None = None
+    holder: str | None = None
+    was_seen = False
+    was_restored = False
+    overrides_policy = False
+    is_unconstrained = False
+
+    def __init__(self, runner: Runner, values: Mapping[str, Any], *, shared: SharedValues | None = None) -> None:
         super().__init__()
-        for name, value in values.items():
-            self.set_trait(name, value)
+        if shared is not None:
+            self._adopt(values, shared)
+        else:
+            for name, value in values.items():
+                if not self._is_default(name, value):
+                    self.set_trait(name, value)
         self._runner = runner
-        self.secrets = OperationSecrets()
-        self._watchers: list[Callable[[], bool]] = []
-        self._reports = Reports(runner.place.loop)
-        self.generation = 0
-        self.record_durable(Durable())
-        self._resource: Resource | None = None
-        self.position = 0.0
-        self.batch: str | None = None
-        self.epoch = 1
-        self.identity = ""
-        self.retried_from: BackgroundTransferStatus | None = None
-        self.holder: str | None = None
-        self.was_seen = False
-        self.was_restored = False
-        self.overrides_policy = False
-        self.is_unconstrained = False
-        self._is_loading = False
         self._place = runner.place
+
+    @functools.cached_property
+    def secrets(self) -> OperationSecrets:
+        """What it must not show."""
+        return OperationSecrets()
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether something was given that must not be shown."""
+        return bool(self.secret_names)
+
+    @property
+    def known_secrets(self) -> Sequence[Secret]:
+        """What is known here and must not be shown."""
+        return self.secrets.values() if "secrets" in self.__dict__ else ()
 
     @property
     def transfer_group(self) -> BackgroundTransferGroup | None:
         """The group it belongs to; None for none."""
         return self._runner.group_of(self)  # type: ignore[arg-type]  # the one class of this state
-
-    @property
-    def bytes_received(self) -> int:
-        """Bytes in the file."""
-        return self.progress.bytes_received
 
     @property
     def fraction(self) -> float | None:
@@ -157,11 +167,6 @@ class OperationState(PostProcessed):
         return parse_checksum(self.checksum) if self.checksum else None
 
     @property
-    def durable(self) -> Durable:
-        """What the state file knows of its bytes."""
-        return self._durable
-
-    @property
     def request_headers(self) -> RequestHeaders:
         """The headers that are sent; secrets are masked."""
         return RequestHeaders(self.plain_headers, self.secrets.headers)
@@ -190,7 +195,7 @@ class OperationState(PostProcessed):
 
         def begin() -> None:
             if not look():
-                self._watchers.append(look)
+                self._watchers = (*self._watchers, look)
 
         self._runner.place.call(begin)
 
@@ -201,30 +206,20 @@ class OperationState(PostProcessed):
 
     def look_again(self) -> None:
         """Let everybody who waits look."""
-        self._watchers = [look for look in self._watchers if not look()]
+        if self._watchers:
+            self._watchers = tuple([look for look in self._watchers if not look()])
 
-    def record_durable(self, durable: Durable) -> None:
-        """Take what the state file knows as what there is."""
-        self._durable = durable
-        self.finished_ranges: RangeSet = durable.finished
-
-    def note_durable(self, durable: Durable) -> None:
-        """Take note of what a transfer of ours has recorded: more may have come since, unless nothing is left."""
-        self._durable = durable
-        if durable.finished:
-            self.finished_ranges |= durable.finished
-        elif self.finished_ranges:
-            self._void_ranges()
-
-    def ask_own_uri_first(self) -> None:
-        """Let the next transfer begin at `requested_uri`, and not at the mirror that it asked last."""
-        self._durable = replace(self._durable, source=0)
-
-    def _void_ranges(self) -> None:
-        """Have no bytes any more; whoever read some of them must not read on."""
-        self.generation += 1
-        self.finished_ranges = EMPTY
-        self._reports.void()
+    def keep_columns(self, row: OperationRow, durable: Durable) -> None:
+        """Take what a row says beside the values of traits."""
+        self.record_durable(durable)
+        self.position = row.position
+        self.identity = row.identity
+        self.batch = row.batch
+        self.was_restored = True
+        if row.epoch != self.epoch:
+            self.epoch = row.epoch
+        if row.was_seen != self.was_seen:
+            self.was_seen = row.was_seen
 
     def restore_progress(self) -> None:
         """Show what the records say, before anything has happened in this kernel."""
@@ -237,7 +232,6 @@ class OperationState(PostProcessed):
             received, total = self.size or 0, self.size
             self.finished_ranges = RangeSet.of([(0, received)])
         self._tell_progress(bytes_received=received, total=total)
-        self._reports.begins_with(self.finished_ranges)
         if self.status.is_running:
             self.set_trait("activity", TransferActivity.QUEUED)
 
@@ -251,7 +245,8 @@ class OperationState(PostProcessed):
         self._is_loading = True
         try:
             for name, value in values.items():
-                self._set(name, value)
+                if self._trait_values.get(name, _UNSET) != value:
+                    self.set_trait(name, value)
         finally:
             self._is_loading = False
 
@@ -276,92 +271,6 @@ class OperationState(PostProcessed):
             self.secrets.fill_up(OperationSecrets.from_secret(found), self.secret_names)
         except (KeyError, TypeError, ValueError) as error:
             log.warning("What the vault keeps for %s cannot be read: %s", self.guid, type(error).__name__)
-
-    def apply(self, event: Event) -> None:
-        """Take in what happened: the only place that sets the traits that tell how it goes."""
-        match event:
-            case StatusChanged():
-                self._apply_status(event)
-            case ActivityChanged():
-                self._apply_activity(event)
-            case Progressed():
-                self.finished_ranges = event.finished
-                # The last that a transfer says comes after the pause that ended it.
-                self._set("rate", event.rate if self.activity > TransferActivity.QUEUED else 0.0)
-                self._tell_progress(bytes_received=event.bytes_received, total=event.total_bytes)
-            case RangesArrived():
-                self._apply_ranges(event)
-            case ResourceProbed():
-                self._apply_resource(event.resource)
-            case DestinationChosen():
-                self.load(self.placed_at(event.path))
-            case Restarted():
-                self.set_trait("has_restarted", value=True)
-                self._void_ranges()
-                self._tell_progress(bytes_received=0, total=self.progress.total_bytes_to_receive)
-            case Completed():
-                self._apply_completion(event)
-            case PostProcessingChanged():
-                self._apply_post_processing(event.new)
-
-    def _set(self, name: str, value: object) -> None:
-        """Set a trait if it is another value: traitlets' own way to find that out costs ten times as much."""
-        if self._trait_values.get(name, _UNSET) != value:
-            self.set_trait(name, value)
-
-    def _apply_status(self, event: StatusChanged) -> None:
-        self._set("status", event.new)
-        self._set("status_reason", event.reason)
-        self._set("activity", TransferActivity.QUEUED if event.new.is_running else TransferActivity.NONE)
-        self._set("rate", 0.0)
-        self._set("final_at", time.time() if event.new.is_final else None)
-        self._set("failure", error_to_record(event.error) if event.error is not None else None)
-        if event.new.is_running:
-            self._set("current_web_error_status", None)
-        self._tell_progress(bytes_received=self.bytes_received, total=self.progress.total_bytes_to_receive)
-
-    def _apply_activity(self, event: ActivityChanged) -> None:
-        if event.activity is TransferActivity.CONNECTING:
-            self._set("attempts", self.attempts + 1)
-            self._set("started_at", self.started_at or time.time())
-        self._set("activity", event.activity)
-        self._set("status_reason", event.reason)
-
-    def _apply_ranges(self, event: RangesArrived) -> None:
-        arrived = RangeSet.of(event.added)
-        self.finished_ranges = arrived if event.was_restarted else self.finished_ranges | arrived
-        self._reports.arrived(event)
-
-    def _apply_resource(self, resource: Resource) -> None:
-        if self._resource is not None and self._resource.validator != resource.validator:
-            self._set("has_response_changed", value=True)
-        self._resource = resource
-        self._tell_progress(bytes_received=self.bytes_received, total=resource.length)
-
-    def _apply_completion(self, event: Completed) -> None:
-        self.load(self.placed_at(event.path))
-        self._set("integrity", event.integrity)
-        self._set("digest", event.digest or "")
-        self._set("size", event.size)
-        self._set("footprint", list(event.footprint or ()))
-        self._set("failure", None)
-        self.await_post_processing()
-        self._reports.completed(event.size)
-        self.finished_ranges = RangeSet.of([(0, event.size)])
-        self._tell_progress(bytes_received=event.size, total=event.size)
-
-    def _tell_progress(self, *, bytes_received: int, total: int | None) -> None:
-        progress = BackgroundDownloadProgress(
-            bytes_received=bytes_received,
-            total_bytes_to_receive=total,
-            status=self.status,
-            has_response_changed=self.has_response_changed,
-            has_restarted=self.has_restarted,
-        )
-        if progress == self.progress:
-            return
-        self._set("progress", progress)
-        self._reports.progressed(progress)
 
     @observe(
         "requested_uri",

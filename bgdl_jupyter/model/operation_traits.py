@@ -8,7 +8,7 @@ from uuid import UUID
 
 from traitlets import Bool, Dict, Float, Instance, Int, List, Unicode, default
 
-from bgdl_jupyter.model.owned import Owned
+from bgdl_jupyter.model.light import FilePath, Light
 from bgdl_jupyter.model.typed_traits import Enum, UseEnum
 from bgdl_jupyter.model.values import BackgroundDownloadProgress
 from bgdl_jupyter.post_processing import NOTHING, PostProcessing
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from traitlets import TraitType
 
 
-class OperationTraits(Owned):
+class OperationTraits(Light):
     """The traits of a `DownloadOperation`; ``persist`` is recorded, ``wire`` is shown by the lab extension."""
 
     guid = Instance(UUID, help="The operation's name, for ever.", read_only=True)
@@ -36,8 +36,8 @@ class OperationTraits(Owned):
     collision = UseEnum(CreationCollisionOption, help="What to do when the destination exists.", read_only=True).tag(
         persist=True
     )
-    result_file = Instance(
-        Path, allow_none=True, help="The absolute path of the file; None until the server has named it.", read_only=True
+    result_file = FilePath(
+        help="The absolute path of the file; None until the server has named it.", read_only=True
     ).tag(persist=True, load=Path)
     store_url = Unicode(
         help="The URL of the file in a store, without secrets; empty for a file of this machine.", read_only=True

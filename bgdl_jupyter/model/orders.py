@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.engine.order import Options, Order
 from bgdl_jupyter.engine.retry import RetryPolicy
@@ -16,7 +17,7 @@ from bgdl_jupyter.model.existing import check_free
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.stores import publisher_of
 from bgdl_jupyter.model.trust import trusting
-from bgdl_jupyter.storage.filenames import destination_key, safe_name, unique_names
+from bgdl_jupyter.storage.filenames import MOST_NAMES, destination_key, unique_names
 from bgdl_jupyter.storage.records import RowConflict
 from bgdl_jupyter.transport.base import Request, Safety
 from bgdl_jupyter.uris import SplitUri, origin_of
@@ -27,13 +28,12 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
-    from bgdl_jupyter.resource import Resource, Validator
+    from bgdl_jupyter.resource import Validator
     from bgdl_jupyter.secret import Credential, Secret
     from bgdl_jupyter.storage.descriptor import Footprint
 
 _NOT_REPEATABLE = frozenset({"POST", "PATCH"})
 _IN_PARTS = frozenset({"GET", "RETR"})
-_MOST_NAMES = 10_000
 
 
 def _staged_name(operation: DownloadOperation) -> Path | None:
@@ -56,25 +56,57 @@ def order_of(operation: DownloadOperation, *, replaces: frozenset[Footprint] = f
         operation_id=operation.guid,
         directory=operation.directory,
         destination=operation.result_file if not operation.store_url else _staged_name(operation),
-        fallback_name=settings.get("fallback_name", "download"),
+        fallback_name=operation.name,
         collision=operation.collision,
         digest=operation.expected_digest,
         replaces=replaces,
         sources=(operation.requested_uri, *operation.mirrors),
         publisher=publisher_of(operation),
-        options=Options(
-            stall_timeout=settings.get("stall_timeout", 30.0),
-            retry=RetryPolicy(max_retries=settings.get("max_retries", 8)),
-            max_connections=settings.get("max_connections_per_download", 16),
-            require_length=settings.get("require_length", False),
-            expect_type=settings.get("expect_type"),
-            max_size=settings.get("max_size"),
-            trusts_unverified=settings.get("allow_unverified_resume", False),
-            is_repeatable=operation.method not in _NOT_REPEATABLE,
-            may_ask_for_parts=operation.method in _IN_PARTS,
-            is_random_access_required=operation.is_random_access_required,
+        options=_options(
+            operation.method, operation.is_random_access_required, *(settings.get(name) for name in _SETTINGS)
         ),
     )
+
+
+_SETTINGS: Final = (
+    "stall_timeout",
+    "max_retries",
+    "max_connections_per_download",
+    "require_length",
+    "expect_type",
+    "max_size",
+    "allow_unverified_resume",
+)
+
+
+@functools.lru_cache(maxsize=64)
+def _options(method: str, is_random_access_required: bool, *settings: Any) -> Options:  # noqa: FBT001 (a key of a cache)
+    """Return the options of a transfer: thousands of files have the same."""
+    given = dict(zip(_SETTINGS, settings, strict=True))
+    return Options(
+        stall_timeout=_or(given["stall_timeout"], 30.0),
+        retry=RetryPolicy(max_retries=_or(given["max_retries"], 8)),
+        max_connections=_or(given["max_connections_per_download"], 16),
+        require_length=bool(given["require_length"]),
+        expect_type=given["expect_type"],
+        max_size=given["max_size"],
+        trusts_unverified=bool(given["allow_unverified_resume"]),
+        is_repeatable=method not in _NOT_REPEATABLE,
+        may_ask_for_parts=method in _IN_PARTS,
+        is_random_access_required=is_random_access_required,
+    )
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+@functools.lru_cache(maxsize=64)
+def _safety(*allowed: bool) -> Safety:
+    return Safety(**dict(zip(_SAFETY, allowed, strict=True)))
+
+
+_SAFETY: Final = tuple(Safety.__dataclass_fields__)
 
 
 async def make_request(
@@ -125,9 +157,7 @@ async def make_request(
         credential=credential,
         proxy=proxy_of(operation, uri.public),
         environment=environment,
-        safety=Safety(
-            **{name: settings.get(name, False) for name in Safety.__dataclass_fields__},
-        ),
+        safety=_safety(*(settings.get(name, False) for name in _SAFETY)),
         ssl_context=ssl_context,
         connect_timeout=settings.get("connect_timeout", 30.0),
         response_timeout=settings.get("response_timeout", 60.0),
@@ -179,6 +209,8 @@ async def recall_secrets(runner: Runner, operation: DownloadOperation, *, source
     AttentionNeeded
         Something is lost; the reason names what, and how it is given again.
     """
+    if not operation.has_secrets:
+        return
     missing = _missing(operation, with_mirrors=source > 0)
     if missing:
         found = await asyncio.wrap_future(runner.vault.fetch(str(operation.guid)))
@@ -214,7 +246,7 @@ def _what_to_do(missing: list[str]) -> str:
     return f"A secret did not outlive the kernel ({', '.join(missing)}); give it again by {remedy}, then resume()."
 
 
-async def choose_destination(runner: Runner, operation: DownloadOperation, resource: Resource) -> Path:
+async def choose_destination(runner: Runner, operation: DownloadOperation, wanted: Path) -> Path:
     """
     Claim a path for the name that the server proposed, and return it.
 
@@ -225,13 +257,11 @@ async def choose_destination(runner: Runner, operation: DownloadOperation, resou
     StateFileError
         No name is free.
     """
-    fallback = operation.options.get("fallback_name", "download")
-    wanted = operation.directory / safe_name(resource.suggested_name or fallback, fallback=fallback)
     if operation.store_url:
         await _choose_in_store(runner, operation, wanted.name)
         return wanted
     for count, path in enumerate(unique_names(wanted)):
-        if count > _MOST_NAMES:
+        if count > MOST_NAMES:
             break
         if await claim_path(runner, operation, path):
             await check_free(runner, operation, path)

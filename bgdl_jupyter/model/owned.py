@@ -32,7 +32,7 @@ class Owned(HasTraits):
 
     def __setattr__(self, name: str, value: object) -> None:
         place = self._place
-        if place is None or name.startswith("_") or place.is_here() or not self.has_trait(name):
+        if place is None or not self.has_trait(name) or name.startswith("_") or place.is_here():
             super().__setattr__(name, value)
         else:
             place.call(super().__setattr__, name, value)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from traitlets import TraitError
@@ -22,30 +24,63 @@ from traitlets import TraitError
 from bgdl_jupyter.engine.order import Durable, LeaseLost
 from bgdl_jupyter.model.masking import masked_durable
 from bgdl_jupyter.model.operation import DownloadOperation
+from bgdl_jupyter.model.values import BackgroundDownloadProgress
 from bgdl_jupyter.post_processing import PostProcessing
-from bgdl_jupyter.status import BackgroundTransferStatus
+from bgdl_jupyter.status import BackgroundTransferStatus, TransferActivity
+from bgdl_jupyter.storage.filenames import MOST_NAMES, destination_key, unique_names
+from bgdl_jupyter.storage.records import split_record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bgdl_jupyter.events import Completed
+    from bgdl_jupyter.model.light import SharedValues
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.storage.records import OperationRow
     from bgdl_jupyter.storage.state_file import StateFile
 
 log = logging.getLogger(__name__)
 
+_ALWAYS_OWN: Final = frozenset({"requested_uri", "result_file"})
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
-def record_of(operation: DownloadOperation) -> dict[str, Any]:
-    """Return what the state file keeps of the operation's traits."""
-    return {name: plain(getattr(operation, name)) for name in _persisted()}
+
+def record_of(operation: DownloadOperation, later: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return what the state file keeps of the operation's traits: what it has in common with others comes first."""
+    persisted = _persisted()
+    own = {name: plain(value) for name, value in operation.values.items() if name in persisted}
+    return split_record(common_record(operation.shared), {"result_file": None, **own, **(later or {})})
+
+
+def common_record(shared: SharedValues) -> dict[str, Any]:
+    """Return what is recorded of values that operations have in common."""
+    if shared.record is None:
+        names = _persisted() - _ALWAYS_OWN
+        shared.record = {name: plain(value) for name, value in shared.items() if name in names}
+    return shared.record
+
+
+def shared_of(values: Mapping[str, Any], status: BackgroundTransferStatus) -> SharedValues:
+    """Return what operations of a status have in common that nothing has happened to yet."""
+    return DownloadOperation.shared_values(
+        {
+            **values,
+            "status": status,
+            "activity": TransferActivity.QUEUED if status.is_running else TransferActivity.NONE,
+            "progress": BackgroundDownloadProgress(status=status),
+        }
+    )
 
 
 @functools.cache
-def _persisted() -> tuple[str, ...]:
-    return tuple(DownloadOperation.class_trait_names(persist=True))
+def _persisted() -> frozenset[str]:
+    return frozenset(DownloadOperation.class_trait_names(persist=True))
 
 
 def plain(value: object) -> Any:
     """Return the JSON form of a value of a trait."""
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Path | UUID):
@@ -85,7 +120,7 @@ def operation_from(row: OperationRow, runner: Runner, *, is_disputed: bool = Fal
         The record is not one of ours; the message says which part of it.
     """
     try:
-        operation = DownloadOperation(runner, **_values_of(row))
+        operation = DownloadOperation(runner, _values_of(row))
         _take_columns(operation, row, is_disputed=is_disputed)
     except (TraitError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"The record of {row.operation_id} cannot be read: {error}") from error
@@ -109,25 +144,20 @@ def refresh(operation: DownloadOperation, row: OperationRow, *, is_disputed: boo
 
 
 def _take_columns(operation: DownloadOperation, row: OperationRow, *, is_disputed: bool) -> None:
-    operation.record_durable(Durable.from_record(row.watermark, epoch=row.epoch, is_disputed=is_disputed))
-    operation.position = row.position
-    operation.batch = row.batch
-    operation.epoch = row.epoch
-    operation.identity = row.identity
-    operation.was_seen = row.was_seen
-    operation.was_restored = True
+    durable = Durable.from_record(row.watermark, epoch=row.epoch, is_disputed=is_disputed)
+    operation.keep_columns(row, durable)
     operation.restore_progress()
 
 
 def _values_of(row: OperationRow) -> dict[str, Any]:
-    traits = DownloadOperation.class_traits(persist=True)
+    loads = _loads()
     values: dict[str, Any] = {}
-    if BackgroundTransferStatus(row.status).is_running:
-        row.record["status_reason"] = ""  # a step to running is recorded without the reason for the pause before
     for name, value in row.record.items():
-        if name in traits:  # an older or newer minor version may know others
-            load: Callable[[Any], Any] | None = traits[name].metadata.get("load")
+        if name in loads:  # an older or newer minor version may know others
+            load = loads[name]
             values[name] = load(value) if load is not None and value is not None else value
+    if BackgroundTransferStatus(row.status).is_running:
+        values["status_reason"] = ""  # a step to running is recorded without the reason for the pause before
     return values | {
         "guid": row.operation_id,
         "application": row.application,
@@ -136,6 +166,13 @@ def _values_of(row: OperationRow) -> dict[str, Any]:
         "created_at": row.created_at,
         "final_at": row.final_at,
     }
+
+
+@functools.cache
+def _loads() -> dict[str, Callable[[Any], Any] | None]:
+    """Return for each trait that is recorded what its value is made with."""
+    traits = DownloadOperation.class_traits(persist=True)
+    return {name: trait.metadata.get("load") for name, trait in traits.items()}
 
 
 class StateJournal:
@@ -163,6 +200,24 @@ class StateJournal:
             if is_ours:
                 self._note(operation_id, durable)
         return ours
+
+    async def name_all(self, records: list[tuple[UUID, Durable, Path]]) -> list[Path | None]:
+        """Reserve a name for each and record that it is about to be given; None stands for a lost lease."""
+        updates = [
+            (operation_id, durable.epoch, functools.partial(self._names_like, operation_id, durable, wanted))
+            for operation_id, durable, wanted in records
+        ]
+        chosen = await asyncio.wrap_future(self._state.update_first(updates))
+        paths = [None if columns is None else Path(columns["watermark"]["committing"]) for columns in chosen]
+        for (operation_id, durable, _), path in zip(records, paths, strict=True):
+            if path is not None:
+                self._note(operation_id, replace(durable, committing=str(path)))
+        return paths
+
+    def _names_like(self, operation_id: UUID, durable: Durable, wanted: Path) -> Iterator[dict[str, Any]]:
+        record = self._record_of(operation_id, durable)
+        for path in itertools.islice(unique_names(wanted), MOST_NAMES):
+            yield {"destination_key": destination_key(path), "watermark": record | {"committing": str(path)}}
 
     def _record_of(self, operation_id: UUID, durable: Durable) -> dict[str, Any]:
         operation = self._find(operation_id)
@@ -197,5 +252,5 @@ class StateJournal:
             "status": int(BackgroundTransferStatus.COMPLETED),
             "is_final": True,
             "final_at": time.time(),
-            "record": record_of(operation) | outcome,
+            "record": record_of(operation, outcome),
         }

@@ -7,6 +7,7 @@ from typing import Any
 
 from bgdl_jupyter.model.operation_traits import OperationTraits
 from bgdl_jupyter.model.stores import name_in
+from bgdl_jupyter.storage.filenames import name_from_uri
 
 
 class Placed(OperationTraits):
@@ -16,8 +17,14 @@ class Placed(OperationTraits):
     def name(self) -> str:
         """The file's name, or what stands for it until there is one."""
         if self.store_url:
-            return name_in(self.store_url) or self.options.get("fallback_name", "download")
-        return self.result_file.name if self.result_file is not None else self.options.get("fallback_name", "download")
+            return name_in(self.store_url) or self.fallback_name
+        return self.result_file.name if self.result_file is not None else self.fallback_name
+
+    @property
+    def fallback_name(self) -> str:
+        """What the file is called where the server says nothing else."""
+        name: str = self.options.get("fallback_name") or name_from_uri(self.requested_uri)
+        return name
 
     @property
     def destination(self) -> str | None:

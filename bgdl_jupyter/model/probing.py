@@ -34,8 +34,10 @@ def probe(runner: Runner, draft: Draft) -> bool:
 
 async def _ask(runner: Runner, draft: Draft) -> bool:
     """Open the exchange of a first request, and close it before the body."""
-    picture = DownloadOperation(runner, guid=draft.operation_id, **draft.values)
-    picture.secrets = draft.secrets
+    own = {"guid": draft.operation_id, "requested_uri": draft.shown}
+    picture = DownloadOperation(runner, own, shared=DownloadOperation.shared_values(draft.common))
+    if draft.secrets is not None:
+        picture.secrets = draft.secrets
     try:
         request = await make_request(runner, picture, start=None, stop=None, condition=None)
         transport = await runner.facilities.transport_for(origin_of(request.uri.public).scheme)

@@ -38,10 +38,12 @@ class Registry:
 
     def add(self, operation: DownloadOperation) -> None:
         """Take an operation in."""
-        self._operations[operation.guid] = operation
+        values = operation.values
+        self._operations[values["guid"]] = operation
         self._by_identity[operation.identity].append(operation)
-        if operation.group:
-            self.group(operation.application, operation.group).add_member(operation)
+        if values["group"]:
+            operation.membership = self.group(values["application"], values["group"])
+            operation.membership.add_member(operation)
 
     def remove(self, operation: DownloadOperation) -> None:
         """Let an operation go."""

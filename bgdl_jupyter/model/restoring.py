@@ -10,11 +10,12 @@ from traitlets import TraitError
 
 from bgdl_jupyter.errors import TransferFailed
 from bgdl_jupyter.events import StatusChanged
-from bgdl_jupyter.model.persistence import operation_from, refresh
+from bgdl_jupyter.model.persistence import refresh
+from bgdl_jupyter.model.recollection import Recollection
 from bgdl_jupyter.status import Step, advance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from uuid import UUID
 
     from bgdl_jupyter.errors import BackgroundTransferError
@@ -101,23 +102,27 @@ def _take_groups(runner: Runner, application: str, groups: Mapping[str, Mapping[
             log.warning("The limits of the group %r cannot be read and are not kept: %s", name, error)
 
 
-def _take_up(runner: Runner, acquired: Sequence[Acquired], on_restore: str) -> list[DownloadOperation]:
+def _take_up(runner: Runner, acquired: list[Acquired], on_restore: str) -> list[DownloadOperation]:
+    """Make operations of rows; the list is emptied meanwhile, for two forms of very many would need much memory."""
     fresh = []
-    for each in acquired:
+    recollection = Recollection(runner)
+    acquired.reverse()
+    while acquired:
+        each = acquired.pop()
         known = runner.registry.find(each.row.operation_id)
         is_disputed = not each.was_proven_dead
         if known is not None:
             _get_back(runner, known, each.row, is_disputed=is_disputed, on_restore=on_restore)
-        elif (operation := _readable(runner, each.row, is_disputed=is_disputed)) is not None:
+        elif (operation := _readable(recollection, each.row, is_disputed=is_disputed)) is not None:
             _decide(runner, operation, on_restore)
             fresh.append(operation)
     runner.introduce(fresh, was_restored=True)
     return fresh
 
 
-def _readable(runner: Runner, row: OperationRow, *, is_disputed: bool = False) -> DownloadOperation | None:
+def _readable(recollection: Recollection, row: OperationRow, *, is_disputed: bool = False) -> DownloadOperation | None:
     try:
-        return operation_from(row, runner, is_disputed=is_disputed)
+        return recollection.operation_of(row, is_disputed=is_disputed)
     except ValueError as error:
         log.warning("%s It is left as it is.", error)
         return None
@@ -188,16 +193,17 @@ def _step(
 
 def _show(runner: Runner, application: str | None) -> list[DownloadOperation]:
     """Show what is final, and what other kernels hold."""
-    rows = runner.state.rows(application=application).result(_WITHIN)
+    rows = runner.state.rows(application=application, skips_ours=True).result(_WITHIN)
     return runner.place.call_within(_WITHIN, _show_rows, runner, rows, _holders(runner, rows))
 
 
 def _show_rows(runner: Runner, rows: Iterable[OperationRow], holders: Mapping[str, str]) -> list[DownloadOperation]:
     shown = []
+    recollection = Recollection(runner)
     for row in rows:
         if runner.registry.find(row.operation_id) is not None:
             continue
-        operation = _readable(runner, row)
+        operation = _readable(recollection, row)
         if operation is not None:
             if not operation.is_over:
                 operation.hold(_holder_of(row, holders))

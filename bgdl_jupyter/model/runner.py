@@ -131,8 +131,9 @@ class Runner:
         """Let the model take in what happened, then tell everybody."""
         operation = self.registry.find(event.operation_id) if isinstance(event, OperationEvent) else None
         if operation is not None:
-            if operation.secret_names and isinstance(event, OperationEvent):
-                event = masked_event(event, operation.secrets.values())
+            secrets = operation.known_secrets
+            if secrets and isinstance(event, OperationEvent):
+                event = masked_event(event, secrets)
             operation.apply(event)
         self.events.publish(event)
         if operation is None:
@@ -166,7 +167,7 @@ class Runner:
     ) -> None:
         """Take a step of the table, tell it and record it; raises `InvalidTransferState` where it is refused."""
         old = operation.status
-        new = advance(old, step, can_pause=operation.can_pause, name=display.title(operation))
+        new = advance(old, step, can_pause=operation.can_pause, name=display.Title(operation))
         fact = StatusChanged(operation_id=operation.guid, old=old, new=new, reason=reason, error=error)
         self.publish(fact)
         if new.is_running:
@@ -239,8 +240,8 @@ class Runner:
 
     def group_of(self, operation: DownloadOperation) -> BackgroundTransferGroup | None:
         """Return the group of an operation."""
-        if not operation.group:
-            return None
+        if operation.membership is not None or not operation.group:
+            return operation.membership
         return self.registry.group(operation.application, operation.group)
 
     def options_changed(self, operation: DownloadOperation, *names: str) -> None:
@@ -271,11 +272,12 @@ class Runner:
     def introduce(self, operations: Iterable[DownloadOperation], *, was_restored: bool = False) -> None:
         """Take operations in that are in the state file already."""
         for operation in operations:
+            status = operation.values["status"]
             self.registry.add(operation)
-            self.events.publish(OperationAdded(operation_id=operation.guid, was_restored=was_restored))
-            if operation.status.is_running and operation.holder is None:
+            self.events.publish(OperationAdded(operation_id=operation.values["guid"], was_restored=was_restored))
+            if status.is_running and operation.holder is None:
                 self.transfers.enqueue(operation)
-            elif operation.status.is_canceled and operation.durable.file is not None:
+            elif status.is_canceled and operation.durable.file is not None:
                 self.transfers.clean_up(operation)  # nobody did, or lived to record it
             elif operation.status.is_success and operation.holder is None:
                 self.post_processor.begin(operation)

@@ -70,7 +70,7 @@ class Transfers:
 
     def enqueue(self, operation: DownloadOperation) -> None:
         """Let a running operation wait for its turn; while its last transfer closes, that is done at its end."""
-        if operation.guid not in self._tasks and self._runner.conditions.lets_run(operation):
+        if operation.values["guid"] not in self._tasks and self._runner.conditions.lets_run(operation):
             self._runner.admission.enqueue(operation)
 
     def begin(self, operation_id: UUID) -> None:
@@ -170,13 +170,15 @@ class Transfers:
 
     def _transfer_of(self, operation: DownloadOperation) -> Transfer:
         runner = self._runner
+        replaces = ours_to_replace(runner, operation.application, operation.identity)
+        order = order_of(operation, replaces=replaces)
         return Transfer(
-            order_of(operation, replaces=ours_to_replace(runner, operation.application, operation.identity)),
+            order,
             operation.durable,
             facilities=runner.facilities,
             limiter=runner.limits.limiter_of(operation, runner.group_of(operation)),
             make_request=lambda **which: make_request(runner, operation, **which),
-            choose_destination=lambda resource: choose_destination(runner, operation, resource),
+            choose_destination=lambda resource: choose_destination(runner, operation, order.path_for(resource)),
             park=self._park_of(operation),
             leave=lambda: runner.admission.leave(operation.guid),
             publish=runner.publish,

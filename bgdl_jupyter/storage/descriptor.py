@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
+    from types import TracebackType
 
 
 class FileIdentity(NamedTuple):
@@ -72,19 +72,20 @@ class Descriptor:
         self._is_closed = False
         self._lock = threading.Lock()
 
-    @contextlib.contextmanager
-    def borrow(self) -> Iterator[int]:
-        """Give the descriptor; raises ``ValueError`` after `close`."""
+    def borrow(self) -> Descriptor:
+        """Give the descriptor to a ``with`` statement; it raises ``ValueError`` after `close`."""
+        return self
+
+    def __enter__(self) -> int:
         with self._lock:
             if self._is_closed:
                 raise ValueError("the partial file was closed")
             self._users += 1
-        try:
-            yield self._number
-        finally:
-            self._give_back()
+        return self._number
 
-    def _give_back(self) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         with self._lock:
             self._users -= 1
             if self._is_closed and not self._users:

@@ -13,6 +13,7 @@ from bgdl_jupyter.errors import DiskFull, StorageFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # Some file systems cannot synchronise a folder, and need no asking.
@@ -26,13 +27,23 @@ def storage_failed(error: OSError, path: Path, action: str) -> StorageFailed:
     return kind(f"Cannot {action} {path.name!r} in {str(path.parent)!r}: {os.strerror(error.errno or 0)}.")
 
 
-@contextlib.contextmanager
-def failing_as(path: Path, action: str) -> Iterator[None]:
+class failing_as:  # noqa: N801 (used like a function; a generator costs several times as much, for every file)
     """Turn what the system raises into `StorageFailed` or `DiskFull`."""
-    try:
-        yield
-    except OSError as error:
-        raise storage_failed(error, path, action) from error
+
+    __slots__ = ("_action", "_path")
+
+    def __init__(self, path: Path, action: str) -> None:
+        self._path = path
+        self._action = action
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, OSError):
+            raise storage_failed(error, self._path, self._action) from error
 
 
 @contextlib.contextmanager
@@ -79,10 +90,19 @@ def sync_directory(path: Path) -> None:
     with failing_as(path, "synchronise"):
         try:
             with opened_directory(path) as descriptor:
-                os.fsync(descriptor)
+                sync_folder(descriptor)
         except OSError as error:
             if error.errno not in _NO_DIRECTORY_SYNC:
                 raise
+
+
+def sync_folder(descriptor: int) -> None:
+    """Make the names in an open folder durable, where its file system can do that; raises ``OSError``."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_DIRECTORY_SYNC:
+            raise
 
 
 def free_space(directory: Path) -> int:

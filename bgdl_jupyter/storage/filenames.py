@@ -13,21 +13,24 @@ import re
 import stat
 import unicodedata
 from itertools import count
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from bgdl_jupyter.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
 #: The longest name we give, in bytes; file systems take 255, and " (1)" must fit behind it.
 MAX_NAME_BYTES: Final = 200
+#: How many names like one that is taken are tried.
+MOST_NAMES: Final = 10_000
 _MAX_EXTENSION_BYTES: Final = 20
 _PATH_NAME_MAX: Final = 255
 
+# What nearly all names are: nothing in it has to be changed.
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
 _SEPARATORS: Final = re.compile(r"[/\\]")
 # Reserved by Windows, of which the colon also opens a hidden stream; lone surrogates are no text.
 _REPLACED: Final = re.compile(r'[<>:"|?*\ud800-\udfff]')
@@ -61,6 +64,8 @@ def safe_name(raw: str, *, fallback: str = "download", guards_active: bool = Fal
     str
         One component, at most 200 bytes of UTF-8, its extension kept; the same for its own result.
     """
+    if _PLAIN_NAME.fullmatch(raw) and len(raw) <= MAX_NAME_BYTES and not _RESERVED.match(raw):
+        return f"_{raw}" if guards_active and _ACTIVE.search(raw) else raw
     name = _SEPARATORS.split(unicodedata.normalize("NFC", raw))[-1]
     name = "".join(character for character in name if _is_visible(character))
     name = _trimmed(_REPLACED.sub("_", name))
@@ -170,8 +175,14 @@ def destination_key(path: Path) -> str:
     Links in the folder's path are followed; the name is compared without case and in one Unicode form, as some file
     systems do. The last component may itself be a link: it is what would be replaced.
     """
-    folder = os.path.realpath(path.parent)
-    name = unicodedata.normalize("NFC", unicodedata.normalize("NFC", path.name).casefold())
+    return destination_key_in(os.path.realpath(path.parent), path.name)
+
+
+def destination_key_in(folder: str, name: str) -> str:
+    """Return `destination_key` of a name in a folder whose links have been followed."""
+    if name.isascii() and folder.isascii():
+        return os.path.join(folder, name.lower())  # noqa: PTH118 (a hundred thousand at once)
+    name = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
     # A name that is not UTF-8 holds surrogates, which no database takes as text.
     return str(PurePath(folder, name)).encode("utf-8", "backslashreplace").decode()
 
@@ -191,10 +202,57 @@ def check_destination(path: Path) -> None:
     if "\0" in str(path) or not path.name or path.name == "..":
         raise InvalidRequest(f"The destination {str(path)!r} has no usable file name.")
     folder = _existing_folder(path)
-    _check_length(path, folder)
+    _check_length(path.relative_to(folder).parts, _longest_name(folder))
     _check_what_is_there(path)
+    _check_access(folder)
+
+
+def _check_access(folder: Path) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise InvalidRequest(f"The folder {str(folder)!r} cannot be written to; choose another destination.")
+
+
+class Destinations:
+    """Checks many destinations as `check_destination` does, and every folder once."""
+
+    def __init__(self) -> None:
+        self._longest: dict[str, int] = {}
+
+    def check(self, path: str) -> bool:
+        """
+        Whether this absolute path, normalised, is a folder; else it was checked.
+
+        Raises
+        ------
+        InvalidRequest
+            See `check_destination`.
+        """
+        folder, name = os.path.split(path)
+        try:
+            mode = os.stat(path).st_mode  # noqa: PTH116 (a hundred thousand at once)
+        except FileNotFoundError:
+            mode = stat.S_IFREG  # nothing, or a link to nowhere, which may be replaced
+        except (OSError, ValueError):
+            mode = 0
+        if stat.S_ISDIR(mode):
+            return True
+        if not stat.S_ISREG(mode) or not name or len(os.fsencode(name)) > self._longest_in(folder):
+            check_destination(Path(path))  # says what is wrong
+        return False
+
+    def check_folder(self, folder: str) -> None:
+        """Check a folder whose file the server names; raises `InvalidRequest`."""
+        self._longest_in(folder)
+
+    def _longest_in(self, folder: str) -> int:
+        longest = self._longest.get(folder)
+        if longest is None:
+            within = Path(folder, "file")
+            existing = _existing_folder(within)
+            longest = self._longest[folder] = _longest_name(existing)
+            _check_length(Path(folder).relative_to(existing).parts, longest)
+            _check_access(existing)
+        return longest
 
 
 def _existing_folder(path: Path) -> Path:
@@ -216,11 +274,13 @@ def _existing_folder(path: Path) -> Path:
     raise InvalidRequest(f"No folder above {str(path)!r} exists.")
 
 
-def _check_length(path: Path, folder: Path) -> None:
-    longest = _PATH_NAME_MAX
+def _longest_name(folder: Path) -> int:
     with contextlib.suppress(OSError, ValueError):
-        longest = os.pathconf(folder, "PC_NAME_MAX")
-    missing = path.relative_to(folder).parts
+        return os.pathconf(folder, "PC_NAME_MAX")
+    return _PATH_NAME_MAX
+
+
+def _check_length(missing: Iterable[str], longest: int) -> None:
     too_long = next((part for part in missing if len(os.fsencode(part)) > longest), None)
     if too_long is not None:
         raise InvalidRequest(f"The name {too_long[:40]!r}… has more than {longest} bytes; choose a shorter one.")

@@ -15,20 +15,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.errors import StorageFailed
 from bgdl_jupyter.storage.descriptor import Descriptor, FileIdentity, Footprint
-from bgdl_jupyter.storage.disk import (
-    failing_as,
-    free_space,
-    make_directories,
-    opened_directory,
-    storage_failed,
-    sync_directory,
-)
+from bgdl_jupyter.storage.disk import failing_as, opened_directory, storage_failed
 from bgdl_jupyter.storage.filenames import names_at_commit
+from bgdl_jupyter.storage.folder import Folder
 from bgdl_jupyter.storage.publishing import Publication
 
 if TYPE_CHECKING:
@@ -39,16 +32,6 @@ if TYPE_CHECKING:
     from bgdl_jupyter.status import CreationCollisionOption
     from bgdl_jupyter.storage.publishing import Names
 
-__all__ = [
-    "FileIdentity",
-    "PartialFile",
-    "PartialFileLost",
-    "discard_partial_file",
-    "free_space",
-    "partial_name",
-    "sync_directory",
-]
-
 _PRIVATE: Final = 0o600
 _COPIED_AT_ONCE: Final = 1 << 20
 _sync: Final = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
@@ -58,17 +41,13 @@ class PartialFileLost(StorageFailed):
     """The partial file is gone, or is not the one that we wrote; its bytes have to be fetched again."""
 
 
+class PartialFileExists(StorageFailed):
+    """There is a file of this name already; one that nobody knows of is removed by `discard_leftovers`."""
+
+
 def partial_name(operation_id: UUID, epoch: int) -> str:
     """Return the name of an operation's partial file in the folder of its destination."""
     return f".{operation_id.hex}-{epoch}.bgdl"
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """The folder that a partial file is in: its path may come to mean another one, its identity does not."""
-
-    path: Path
-    identity: FileIdentity
 
 
 class PartialFile:
@@ -91,20 +70,29 @@ class PartialFile:
         self.path = path
         self.made_directory = made_directory
         self.identity = FileIdentity.of(os.fstat(descriptor))
-        self._place = _Place(path.parent, folder)
+        self._folder = folder  # its path may come to mean another one
         self._descriptor = Descriptor(descriptor)
         self._is_poisoned = False
 
     @classmethod
     def create(cls, directory: Path, operation_id: UUID, epoch: int) -> PartialFile:
         """Make an empty partial file, and its folder where that is missing."""
-        made_directory = make_directories(directory)
-        path = directory / partial_name(operation_id, epoch)
+        with Folder(directory, is_made=True) as folder:
+            return cls.create_in(folder, operation_id, epoch)
+
+    @classmethod
+    def create_in(cls, folder: Folder, operation_id: UUID, epoch: int) -> PartialFile:
+        """Make an empty partial file in an open folder; `PartialFileExists` where there is one."""
+        name = partial_name(operation_id, epoch)
+        path = folder.path / name
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with failing_as(path, "create"), opened_directory(directory) as folder:
-            descriptor = os.open(path.name, flags, _PRIVATE, dir_fd=folder)
-            identity = FileIdentity.of(os.fstat(folder))
-        return cls(path, descriptor, folder=identity, made_directory=made_directory)
+        try:
+            descriptor = os.open(name, flags, _PRIVATE, dir_fd=folder.descriptor)
+        except FileExistsError as error:
+            raise PartialFileExists(storage_failed(error, path, "create").message) from error
+        except OSError as error:
+            raise storage_failed(error, path, "create") from error
+        return cls(path, descriptor, folder=folder.identity, made_directory=folder.was_made)
 
     @classmethod
     def reopen(
@@ -273,22 +261,24 @@ class PartialFile:
         with failing_as(self.path, "truncate"), self._descriptor.borrow() as descriptor:
             os.ftruncate(descriptor, size)
 
-    def check(self, expected_size: int | None = None, *, at_least: int = 0) -> None:
+    def check(self, expected_size: int | None = None, *, at_least: int = 0, folder: Folder | None = None) -> None:
         """
         C5: check that the path still leads to this file, and that its length is right.
+
+        ``folder`` is that of its path, where it is open anyway.
 
         Raises
         ------
         PartialFileLost
             Somebody deleted, replaced, truncated or lengthened it.
         """
-        with failing_as(self.path, "look at"), self._descriptor.borrow() as descriptor:
-            status = os.fstat(descriptor)
+        within = None if folder is None else folder.descriptor
+        with failing_as(self.path, "look at"):
             try:
-                named = FileIdentity.of(self.path.lstat())
+                status = os.stat(self.path if within is None else self.path.name, dir_fd=within, follow_symlinks=False)
             except (FileNotFoundError, NotADirectoryError):
-                named = None
-        if status.st_nlink < 1 or named != self.identity:
+                status = None
+        if status is None or FileIdentity.of(status) != self.identity:
             raise PartialFileLost(f"{self.path.name!r} was deleted or replaced while it was written.")
         wrong = status.st_size < at_least if expected_size is None else status.st_size != expected_size
         if wrong:
@@ -307,6 +297,7 @@ class PartialFile:
         *,
         names: Names = names_at_commit,
         replaces: Collection[Footprint] = (),
+        folder: Folder | None = None,
     ) -> Path:
         """
         Give the file its name, atomically, and return it; `check` and `sync` come before, `sync_directory` after.
@@ -322,8 +313,8 @@ class PartialFile:
             What to do where the name is taken.
         names:
             Gives the names to try for GENERATE_UNIQUE_NAME.
-        replaces:
-            The files that OPEN_IF_EXISTS may replace: those that we wrote, left alone since.
+        replaces, folder:
+            The files that OPEN_IF_EXISTS may replace: those that we wrote, left alone since; the destination's folder.
 
         Raises
         ------
@@ -332,17 +323,20 @@ class PartialFile:
         StorageFailed
             A folder or a device has the name, the folder was replaced, or the disk refused.
         """
-        with failing_as(destination, "publish"), opened_directory(destination.parent) as folder:
-            if FileIdentity.of(os.fstat(folder)) != self._place.identity:
-                raise StorageFailed(f"The folder {str(destination.parent)!r} is not the one that was written to.")
-            with self._descriptor.borrow() as descriptor:
-                return Publication(
-                    folder=folder,
-                    descriptor=descriptor,
-                    part=self.path.name,
-                    destination=destination,
-                    replaces=replaces,
-                ).carry_out(collision, names)
+        if folder is None:
+            with Folder(destination.parent) as opened:
+                return self.publish(destination, collision, names=names, replaces=replaces, folder=opened)
+        if folder.identity != self._folder:
+            raise StorageFailed(f"The folder {str(destination.parent)!r} is not the one that was written to.")
+        with failing_as(destination, "publish"), self._descriptor.borrow() as descriptor:
+            return Publication(
+                folder=folder,
+                descriptor=descriptor,
+                identity=self.identity,
+                part=self.path.name,
+                destination=destination,
+                replaces=replaces,
+            ).carry_out(collision, names)
 
     def discard(self) -> bool:
         """Close the file and delete it if its name still leads to it; tell whether it was deleted."""

@@ -17,12 +17,14 @@ import stat
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.errors import DestinationExists, StorageFailed
 from bgdl_jupyter.status import CreationCollisionOption
-from bgdl_jupyter.storage.descriptor import Footprint
-from bgdl_jupyter.storage.disk import current_umask
+from bgdl_jupyter.storage.descriptor import FileIdentity, Footprint
+
+if TYPE_CHECKING:
+    from bgdl_jupyter.storage.folder import Folder
 
 #: Gives the names to try, best first; asks the second argument whether a name is taken.
 Names = Callable[[Path, Callable[[Path], bool]], Iterator[Path]]
@@ -38,10 +40,11 @@ _PRIVATE: Final = 0o600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """One file on its way to its name; ``folder`` and ``descriptor`` are open."""
+    """One file on its way to its name; ``folder`` and ``descriptor`` are open, ``identity`` is that of the file."""
 
-    folder: int
+    folder: Folder
     descriptor: int
+    identity: FileIdentity
     part: str
     destination: Path
     replaces: Collection[Footprint] = ()
@@ -49,7 +52,7 @@ class Publication:
     def carry_out(self, collision: CreationCollisionOption, names: Names) -> Path:
         """Give the name; see `PartialFile.publish`."""
         # Set before the file is seen under its name; the state of the file itself stays private until then.
-        os.fchmod(self.descriptor, 0o666 & ~current_umask())
+        os.fchmod(self.descriptor, self.folder.file_mode)
         try:
             return self._give_name(collision, names)
         except BaseException:
@@ -77,8 +80,7 @@ class Publication:
         status = os.fstat(self.descriptor)
         if status.st_nlink == 1:
             return None
-        identity = (status.st_dev, status.st_ino)
-        already = find_published(self.destination.parent, identity, size=status.st_size, private=(self.part,))
+        already = find_published(self.destination.parent, self.identity, size=status.st_size, private=(self.part,))
         if already is not None:
             self._drop_part()
         return already
@@ -92,12 +94,14 @@ class Publication:
 
     def _replace(self) -> Path:
         name = self.destination.name
-        if self._is_ours(name):
-            self._drop_part()
-            return self.destination
-        self._refuse_what_is_no_file(name)
+        status = self._status(name)
+        if status is not None:
+            if FileIdentity.of(status) == self.identity:
+                self._drop_part()
+                return self.destination
+            self._refuse_what_is_no_file(status)
         try:
-            os.replace(self.part, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+            self._rename(name)
         except OSError:
             if not self._is_ours(name):
                 raise
@@ -123,24 +127,26 @@ class Publication:
 
     def _link(self, name: str) -> None:
         try:
-            os.link(self.part, name, src_dir_fd=self.folder, dst_dir_fd=self.folder, follow_symlinks=False)
+            folder = self.folder.descriptor
+            os.link(self.part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
         except OSError as error:
             if error.errno in _NO_LINKS:
                 raise NotImplementedError from error
             raise
 
     def _rename_exclusively(self, name: str) -> None:
-        _rename_at(self.folder, self.part, self.folder, name, flags=_RENAME_NOREPLACE)
+        folder = self.folder.descriptor
+        _rename_at(folder, self.part, folder, name, flags=_RENAME_NOREPLACE)
 
     def _rename_onto_placeholder(self, name: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        placeholder = os.open(name, flags, _PRIVATE, dir_fd=self.folder)
+        placeholder = os.open(name, flags, _PRIVATE, dir_fd=self.folder.descriptor)
         try:
-            os.replace(self.part, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+            self._rename(name)
         except OSError:
             status = self._status(name)
             if status is not None and os.path.samestat(status, os.fstat(placeholder)):
-                os.unlink(name, dir_fd=self.folder)
+                os.unlink(name, dir_fd=self.folder.descriptor)
             raise
         finally:
             os.close(placeholder)
@@ -149,24 +155,27 @@ class Publication:
         """Remove the private name if it still leads to the file."""
         if self._is_ours(self.part):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.part, dir_fd=self.folder)
+                os.unlink(self.part, dir_fd=self.folder.descriptor)
+
+    def _rename(self, name: str) -> None:
+        folder = self.folder.descriptor
+        os.replace(self.part, name, src_dir_fd=folder, dst_dir_fd=folder)
 
     def _is_ours(self, name: str) -> bool:
         status = self._status(name)
-        return status is not None and os.path.samestat(status, os.fstat(self.descriptor))
+        return status is not None and FileIdentity.of(status) == self.identity
 
     def _is_taken(self, path: Path) -> bool:
         return self._status(path.name) is not None
 
     def _status(self, name: str) -> os.stat_result | None:
         try:
-            return os.stat(name, dir_fd=self.folder, follow_symlinks=False)
+            return os.stat(name, dir_fd=self.folder.descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return None
 
-    def _refuse_what_is_no_file(self, name: str) -> None:
-        status = self._status(name)
-        if status is not None and not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+    def _refuse_what_is_no_file(self, status: os.stat_result) -> None:
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device, a pipe or a socket"
             raise StorageFailed(f"{str(self.destination)!r} is {kind}; it is not replaced.")
 

@@ -151,6 +151,27 @@ def update(
     return cursor.rowcount == 1
 
 
+def update_first(
+    connection: sqlite3.Connection, operation_id: UUID, choices: Iterator[dict[str, Any]], lease: tuple[str, int]
+) -> dict[str, Any] | None:
+    """
+    Set the first of several sets of columns that is in nobody's way, and return it; None where the lease is lost.
+
+    Raises
+    ------
+    RowConflict
+        All are.
+    """
+    conflict: RowConflict | None = None
+    for columns in choices:
+        try:
+            return columns if update(connection, operation_id, columns, lease) else None
+        except RowConflict as error:
+            conflict = error
+    assert conflict is not None  # noqa: S101 (there was a choice)
+    raise conflict
+
+
 def _of_lease(operation_id: UUID, lease: tuple[str, int] | None) -> tuple[str, tuple[Any, ...]]:
     if lease is None:
         return "operation_id = ?", (operation_id.bytes,)
@@ -290,7 +311,7 @@ def records(
     )
     for name, text in found:
         try:
-            readable[loaded_text(name)] = decode_record(text)
+            readable[loaded_text(name)] = dict(decode_record(text))
         except UnreadableRow as error:
             unreadable.append((name, str(error)))
     return readable, unreadable

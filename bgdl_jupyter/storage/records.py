@@ -7,8 +7,10 @@ then that row alone is set aside. Texts that are not UTF-8 (names of files) are 
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
@@ -17,7 +19,7 @@ from bgdl_jupyter.errors import StateFileError
 from bgdl_jupyter.status import BackgroundTransferStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
 _STATUSES: Final = frozenset(int(status) for status in BackgroundTransferStatus)
 _LARGEST: Final = 2**63 - 1
@@ -83,9 +85,9 @@ class OperationRow:
     created_at: float = 0.0
     final_at: float | None = None
     batch: str | None = None
-    record: dict[str, Any]
-    resource: dict[str, Any] | None = None
-    watermark: dict[str, Any] | None = None
+    record: Mapping[str, Any]
+    resource: Mapping[str, Any] | None = None
+    watermark: Mapping[str, Any] | None = None
     owner: str | None = None
     epoch: int = 1
 
@@ -262,10 +264,61 @@ def encode_record(record: object) -> str:
     return _ENCODER.encode(record)
 
 
-def decode_record(text: object) -> dict[str, Any]:
+class SplitRecord(Mapping[str, Any]):
+    """
+    A record whose beginning is that of many others.
+
+    Attributes
+    ----------
+    common:
+        The beginning: one object for all records that begin so.
+    own:
+        The rest.
+    """
+
+    __slots__ = ("common", "own")
+
+    def __init__(self, common: dict[str, Any], own: dict[str, Any]) -> None:
+        self.common = common
+        self.own = own
+
+    def __getitem__(self, name: str) -> Any:
+        return self.own[name] if name in self.own else self.common[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self.common, **self.own})
+
+    def __len__(self) -> int:
+        return len(self.common.keys() | self.own.keys())
+
+
+def split_record(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return a record that is stored so that what it has in common with many is decoded once for all of them."""
+    if not own.keys().isdisjoint(common):
+        common = {name: value for name, value in common.items() if name not in own}
+    return {**common, SPLIT: None, **own}
+
+
+def decode_record(text: object) -> Mapping[str, Any]:
     """Return a stored JSON object; raises `UnreadableRow` for NaN, endless depth and what is no object."""
     if type(text) is not str:
         raise UnreadableRow(f"{type(text).__name__} instead of a record")
+    common, mark, own = text.partition(_MARK)
+    if not mark:
+        return _decode(text)
+    try:
+        # Where both halves are objects, so is the whole, with the members of both.
+        return SplitRecord(_decode_common(f"{common}}}"), _decode(f"{{{own}"))
+    except UnreadableRow:  # the mark was within something else
+        return _decode(text)
+
+
+@functools.lru_cache(maxsize=64)
+def _decode_common(text: str) -> dict[str, Any]:
+    return _decode(text)
+
+
+def _decode(text: str) -> dict[str, Any]:
     try:
         record = _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
@@ -280,6 +333,9 @@ def _refuse_constant(name: str) -> None:
 
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+#: A member that says nothing: what is behind it differs from record to record.
+SPLIT: Final = "own:"
+_MARK: Final = f',"{SPLIT}":null,'
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 

@@ -210,6 +210,31 @@ class StateFile(ApplicationRecords):
 
         return self._commits.submit(update_all, is_kept=True)
 
+    def update_first(
+        self, updates: Sequence[tuple[UUID, int, Callable[[], Iterator[dict[str, Any]]]]]
+    ) -> Future[list[dict[str, Any] | None]]:
+        """
+        Update many operations in one transaction, each with the first columns that are in nobody's way.
+
+        Parameters
+        ----------
+        updates:
+            Id and epoch of each, and what gives the columns to try, best first; called on the thread that commits.
+
+        Returns
+        -------
+        Future[list[dict[str, Any] | None]]
+            The columns that were set; None where the lease is lost. `RowConflict` where all are in somebody's way.
+        """
+
+        def update_each(connection: sqlite3.Connection) -> list[dict[str, Any] | None]:
+            return [
+                queries.update_first(connection, operation_id, choices(), (self.kernel_id, epoch))
+                for operation_id, epoch, choices in updates
+            ]
+
+        return self._commits.submit(update_each, is_kept=True)
+
     def rows(
         self,
         application: str | None = None,
@@ -218,10 +243,18 @@ class StateFile(ApplicationRecords):
         live_only: bool = False,
         operation_ids: Iterable[UUID] | None = None,
         limit: int | None = None,
+        skips_ours: bool = False,
     ) -> Future[list[OperationRow]]:
-        """Return operations in their order; None for any application or group. Unreadable ones are set aside."""
+        """
+        Return operations in their order; None for any application or group. Unreadable ones are set aside.
+
+        ``skips_ours`` leaves out those that this kernel has and that are not final.
+        """
         if operation_ids is None:
-            searches = [queries.where(application, group, live_only=live_only)]
+            condition, parameters = queries.where(application, group, live_only=live_only)
+            if skips_ours:
+                condition, parameters = f"{condition} AND (is_final OR owner IS NOT ?)", [*parameters, self.kernel_id]
+            searches = [(condition, parameters)]
         else:
             searches = list(queries.by_ids(operation_ids))
 

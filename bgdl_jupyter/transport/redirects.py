@@ -55,7 +55,7 @@ def first_hop(uri: SplitUri, method: str, *, has_body: bool) -> Hop:
     url = URL(uri.full, encoded=True)
     return Hop(
         url=url,
-        origin=origin_of(url),
+        origin=origin_of(uri.public),
         shown=uri.public,
         method=method.upper(),
         hides_query=uri.query is not None,

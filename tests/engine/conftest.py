@@ -51,6 +51,11 @@ class MemoryJournal:
                 await self.remember(operation_id, durable)
         return [self.is_ours] * len(records)
 
+    async def name_all(self, records: list[tuple[UUID, Durable, Path]]) -> list[Path | None]:
+        named = [(operation_id, replace(durable, committing=str(path))) for operation_id, durable, path in records]
+        ours = await self.remember_all(named)
+        return [path if is_ours else None for (_, _, path), is_ours in zip(records, ours, strict=True)]
+
     async def remember_completed(self, completed: list[Completed]) -> None:
         self.completed += completed
 

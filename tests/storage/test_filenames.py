@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgdl_jupyter.errors import InvalidRequest
+from bgdl_jupyter.storage import filenames
 from bgdl_jupyter.storage.filenames import (
+    Destinations,
     check_destination,
     destination_key,
     name_from_uri,
@@ -219,6 +222,35 @@ def test_what_cannot_become_a_file_is_refused_before_anything_is_written(tmp_pat
     with pytest.raises(InvalidRequest):
         check_destination(tmp_path / name)
     assert sorted(tmp_path.rglob("*")) == before
+    many = Destinations()
+    if name == "folder":
+        assert many.check(str(tmp_path / name))
+    elif ".." not in name:  # a path that is not normalised is none for it
+        with pytest.raises(InvalidRequest):
+            many.check(str(tmp_path / name))
+
+
+def test_of_many_destinations_each_folder_is_looked_at_once(tmp_path, monkeypatch):
+    many = Destinations()
+    asked: list[Path] = []
+
+    def note(path: Path, _: int) -> bool:
+        asked.append(path)
+        return True
+
+    monkeypatch.setattr(os, "access", note)
+    for number in range(20):
+        assert not many.check(str(tmp_path / "new" / f"{number}.bin"))
+    many.check_folder(str(tmp_path / "new"))
+    assert asked == [tmp_path]
+
+
+@pytest.mark.parametrize("raw", ["a.tar.gz", "part-0001", "CON", "com1.txt", "a.", ".a", "a b", "x" * 300, "a.py"])
+@pytest.mark.parametrize("guards_active", [False, True])
+def test_a_plain_name_is_what_a_thorough_look_makes_of_it(monkeypatch, raw, guards_active):
+    quick = safe_name(raw, guards_active=guards_active)
+    monkeypatch.setattr(filenames, "_PLAIN_NAME", re.compile("(?!)"))
+    assert safe_name(raw, guards_active=guards_active) == quick
 
 
 def test_a_relative_destination_is_refused():

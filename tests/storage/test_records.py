@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from bgdl_jupyter.status import BackgroundTransferStatus
 from bgdl_jupyter.storage.records import (
     COLUMNS,
+    SPLIT,
     OperationRow,
+    SplitRecord,
     UnreadableRow,
     bytes_held,
     decode_record,
     encode_record,
     loaded_row,
     loaded_text,
+    split_record,
     stored,
     stored_row,
     stored_text,
@@ -113,3 +116,23 @@ def test_the_bytes_in_a_partial_file_are_counted(watermark, count):
 def test_a_row_has_what_a_new_operation_has():
     row = OperationRow(operation_id=UUID(int=1), application="a", group="", identity="i", record={})
     assert (row.status, row.is_final, row.was_seen, row.owner, row.epoch) == (0, False, False, None, 1)
+
+
+def test_what_records_have_in_common_is_decoded_once_for_all_of_them():
+    common = {"directory": "/data", "options": {"max_retries": 8}}
+    records = [decode_record(encode_record(split_record(common, {"uri": f"u{n}"}))) for n in range(3)]
+    assert records == [{**common, "uri": f"u{n}"} for n in range(3)]
+    assert isinstance(records[0], SplitRecord)
+    assert all(each["options"] is records[0]["options"] for each in records)
+
+
+def test_what_a_record_has_for_itself_comes_first():
+    record = decode_record(encode_record(split_record({"a": 1, "b": 2}, {"b": 3})))
+    assert record == {"a": 1, "b": 3}
+
+
+@pytest.mark.parametrize(
+    "record", [{"a": {"b": 1, SPLIT: None, "c": 2}}, {"a": f',"{SPLIT}":null,'}, {"a": 1, SPLIT: None}, {SPLIT: None}]
+)
+def test_a_mark_that_stands_elsewhere_parts_nothing(record):
+    assert decode_record(encode_record(record)) == record

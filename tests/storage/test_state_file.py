@@ -39,6 +39,28 @@ def held_up(state):
 # ---------------------------------------------------------------------------------------------- operations
 
 
+def test_the_first_name_that_is_nobodys_is_reserved(state):
+    inserted(state, row(1, destination_key="/a"), row(2, destination_key=None), row(3, destination_key=None))
+
+    def choices(*keys):
+        return lambda: iter([{"destination_key": key} for key in keys])
+
+    ids = [row(n).operation_id for n in (2, 3)]
+    chosen = state.update_first([(ids[0], 1, choices("/a", "/b")), (ids[1], 1, choices("/b", "/c"))])
+    assert [each["destination_key"] for each in done(chosen)] == ["/b", "/c"]
+    assert done(state.update_first([(ids[0], 2, choices("/d"))])) == [None]
+    with pytest.raises(RowConflict):
+        done(state.update_first([(ids[0], 1, choices("/a", "/c"))]))
+    assert [each.destination_key for each in done(state.rows())] == ["/a", "/b", "/c"]
+
+
+def test_what_this_kernel_has_can_be_left_out(state):
+    inserted(state, row(1), row(2, status=7, is_final=True), row(3))
+    done(state.release([row(3).operation_id]))
+    ids = [each.operation_id for each in done(state.rows(skips_ours=True))]
+    assert ids == [row(2).operation_id, row(3).operation_id]
+
+
 def test_an_operation_comes_back_as_it_was(state, open_state):
     given = row(
         1,

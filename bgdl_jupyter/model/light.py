@@ -1,0 +1,193 @@
+"""
+Objects with traits of which there are very many.
+
+What traitlets sets up for every object anew (default values, observers and validators of the class) is the same for
+all of a kind, and is kept once here; an object has its own only where it differs.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitlets import All, HasTraits, Instance, TraitError, Undefined
+
+from bgdl_jupyter.model.owned import Owned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from traitlets.utils.sentinel import Sentinel
+
+
+class SharedValues(dict[str, Any]):
+    """
+    The values of traits that objects have in common; never changed.
+
+    Attributes
+    ----------
+    record:
+        What is recorded of them, by whoever records: kept with them, since it is the same for all, too.
+    """
+
+    __slots__ = ("record",)
+
+    def __init__(self, values: Mapping[str, Any], record: dict[str, Any] | None = None) -> None:
+        super().__init__(values)
+        self.record = record
+
+
+class TraitValues(dict[str, Any]):
+    """The values of an object's traits: its own, and behind them those that it shares with others."""
+
+    __slots__ = ("shared",)
+
+    def __init__(self, own: Mapping[str, Any] | tuple[()], shared: SharedValues) -> None:
+        super().__init__(own)
+        self.shared = shared
+
+    def __missing__(self, name: str) -> Any:
+        return self.shared[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return one of them."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self.shared
+
+    def copy(self) -> dict[str, Any]:
+        """Return all of them."""
+        return {**self.shared, **self}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What all objects of a class have in common before anything happens to one."""
+
+    values: SharedValues
+    notifiers: dict[Any, dict[Any, list[Any]]]
+    validators: dict[Any, Any]
+
+
+@functools.cache
+def _kind_of(cls: type[Light]) -> _Kind:
+    first = object.__new__(cls)
+    HasTraits.setup_instance(first)
+    values = {name: value for name in cls.class_trait_names() if not _is_own(value := _default(first, name))}
+    return _Kind(SharedValues(values), first._trait_notifiers, first._trait_validators)
+
+
+def _default(first: Light, name: str) -> object:
+    try:
+        return getattr(first, name)
+    except TraitError:  # it has none
+        return Undefined
+
+
+def _is_own(default: object) -> bool:
+    """Whether each object is to have its own: whoever is given a list or a dict may change it."""
+    return default is Undefined or isinstance(default, list | dict | set)
+
+
+class Light(Owned):
+    """An `Owned` that costs little as long as its traits are those of its like."""
+
+    _trait_values: TraitValues
+    _cross_validation_lock = False
+
+    def setup_instance(self, /, *_: Any, **__: Any) -> None:
+        """Share what traitlets would make for every object: it becomes the class's."""
+        cls = type(self)
+        kind = _kind_of(cls)
+        if "_trait_notifiers" not in cls.__dict__:
+            cls._trait_notifiers = kind.notifiers
+            cls._trait_validators = kind.validators
+        self._trait_values = TraitValues((), kind.values)
+
+    @classmethod
+    def shared_values(cls, values: Mapping[str, Any]) -> SharedValues:
+        """Return the values of all traits of objects that have these in common."""
+        return SharedValues({**_kind_of(cls).values, **values})
+
+    def _adopt(self, own: Mapping[str, Any], shared: SharedValues) -> None:
+        """Have these values, which were checked: its own over those of `shared_values`."""
+        self._trait_values = TraitValues(own, shared)
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """
+        The values of its traits as they are kept, to be read where thousands of objects are: cheaper by far.
+
+        Its own are in it, those that it shares behind it. A path that nobody has asked for yet is a text; a list that
+        nobody has asked for is missing.
+        """
+        return self._trait_values
+
+    @property
+    def shared(self) -> SharedValues:
+        """Those that it has in common with others; where it has its own, that counts."""
+        return self._trait_values.shared
+
+    def _is_default(self, name: str, value: object) -> bool:
+        default = _kind_of(type(self)).values.get(name, Undefined)
+        return type(value) is type(default) and value == default
+
+    def _has_observers(self, name: str) -> bool:
+        return name in self._trait_notifiers or All in self._trait_notifiers
+
+    def _put(self, name: str, value: object) -> None:
+        """Set a trait to a value that is valid; observers are told where there are some and it is another one."""
+        values = self._trait_values
+        try:
+            if values[name] == value:
+                return
+        except KeyError:  # it never had one
+            pass
+        if self._has_observers(name):
+            self.set_trait(name, value)
+        else:
+            values[name] = value
+
+    def _own_notifiers(self) -> None:
+        """Have observers of its own."""
+        if "_trait_notifiers" not in self.__dict__:
+            self._trait_notifiers = {
+                name: {type_: list(handlers) for type_, handlers in of_type.items()}
+                for name, of_type in self._trait_notifiers.items()
+            }
+
+    def observe(self, handler: Any, names: Any = All, type: Sentinel | str = "change") -> None:  # noqa: A002 (traitlets' name)
+        """Call ``handler`` with every change, as `Owned.observe`."""
+        self._own_notifiers()
+        super().observe(handler, names, type)
+
+    def unobserve(self, handler: Any, names: Any = All, type: Sentinel | str = "change") -> None:  # noqa: A002 (as above)
+        """End what `observe` began."""
+        self._own_notifiers()
+        super().unobserve(handler, names, type)
+
+    def unobserve_all(self, name: str | Any = All) -> None:
+        """End all that `observe` began."""
+        self._own_notifiers()
+        super().unobserve_all(name)
+
+
+class FilePath(Instance["Path | None"]):
+    """A path or None; kept as text until somebody asks for it, since a `Path` is several times as large."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(Path, allow_none=True, **options)
+
+    def get(self, obj: HasTraits, cls: type[Any] | None = None) -> Path | None:
+        """Return the path."""
+        value: object = super().get(obj, cls)
+        if isinstance(value, str):
+            assert self.name is not None  # noqa: S101 (it belongs to a class)
+            obj._trait_values[self.name] = Path(value)  # noqa: SLF001 (as traitlets does)
+        return super().get(obj, cls)

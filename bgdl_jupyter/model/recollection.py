@@ -1,0 +1,69 @@
+"""Operations out of the rows of the state file: what many have in common is looked at once."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+from bgdl_jupyter.engine.order import Durable
+from bgdl_jupyter.model.operation import DownloadOperation
+from bgdl_jupyter.model.persistence import operation_from, shared_of
+from bgdl_jupyter.storage.records import SplitRecord
+
+if TYPE_CHECKING:
+    from bgdl_jupyter.model.light import SharedValues
+    from bgdl_jupyter.model.runner import Runner
+    from bgdl_jupyter.storage.records import OperationRow
+
+# What an operation that nothing has happened to has for itself.
+_OWN: Final = frozenset({"requested_uri", "result_file"})
+
+
+class Recollection:
+    """Makes operations of many rows."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        # With what they are made of, so that nothing else can come to stand in its place.
+        self._known: dict[tuple[object, ...], tuple[dict[str, Any], SharedValues]] = {}
+
+    def operation_of(self, row: OperationRow, *, is_disputed: bool = False) -> DownloadOperation:
+        """
+        Return the operation that a row describes.
+
+        Raises
+        ------
+        ValueError
+            The record is not one of ours; the message says which part of it.
+        """
+        record = row.record
+        if row.is_final or row.watermark is not None or not isinstance(record, SplitRecord) or not _is_plain(record):
+            return operation_from(row, self._runner, is_disputed=is_disputed)
+        key = id(record.common), row.application, row.group, row.status
+        known = self._known.get(key)
+        if known is None:
+            first = operation_from(row, self._runner, is_disputed=is_disputed)
+            values = {name: getattr(first, name) for name in record.common if first.has_trait(name)}
+            shared = shared_of({**values, "application": row.application, "group": row.group}, first.status)
+            self._known[key] = record.common, shared
+            return first
+        own = {"guid": row.operation_id, "created_at": row.created_at, **record.own}
+        operation = DownloadOperation(self._runner, own, shared=known[1])
+        operation.keep_columns(row, _nothing(row.epoch, is_disputed=is_disputed))
+        return operation
+
+
+def _is_plain(record: SplitRecord) -> bool:
+    own = record.own
+    return (
+        own.keys() == _OWN
+        and type(own["requested_uri"]) is str
+        and (own["result_file"] is None or type(own["result_file"]) is str)
+        and _OWN.isdisjoint(record.common)
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _nothing(epoch: int, *, is_disputed: bool) -> Durable:
+    """Return what the state file knows of the bytes of an operation that has none."""
+    return Durable.from_record(None, epoch=epoch, is_disputed=is_disputed)
