@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.concurrency import HostControl, Trouble
 from bgdl_jupyter.engine.delivery import Delivered, Delivery
+from bgdl_jupyter.engine.retry import is_trouble
 from bgdl_jupyter.engine.segments import ActiveSegment, cut_by, next_range_for, plan, split_tails, unclaimed
 from bgdl_jupyter.engine.sink import OverlapMismatch
 from bgdl_jupyter.errors import HttpStatusError, StorageFailed, TransferFailed, TransferTimeout
@@ -177,6 +178,8 @@ class Crew:
         log.info("A further connection ended: %s", error)
         if self._control is not None:
             self._control.error(_trouble_of(error))
+        if is_trouble(error):
+            self._facilities.hosts.trouble(self._host, asyncio.get_running_loop().time())
         return None
 
     def _count(self, start: int, stop: int) -> None:
@@ -196,10 +199,11 @@ class Crew:
                 if each is not None:
                     each.use_small_pieces()
         active = sum(1 for task in self._deliveries if task is not self._reading)
-        wanted = self._wanted_connections(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        wanted = self._wanted_connections(now)
         for _ in range(active - wanted):
             self._close_one()
-        newcomers = min(wanted - active, self._facilities.hosts.room(self._host))
+        newcomers = min(wanted - active, self._facilities.hosts.room(self._host, now))
         if newcomers > 0 and self._may_split:
             for part in self._next_parts(newcomers):
                 self._add(self._fetch(part), None, part)
@@ -240,7 +244,8 @@ class Crew:
         if part is None:
             self._wanted = None
             return
-        if not self._facilities.hosts.room(self._host) or len(active) >= self._options.max_connections:
+        now = asyncio.get_running_loop().time()
+        if not self._facilities.hosts.room(self._host, now) or len(active) >= self._options.max_connections:
             self._close_one()
             return
         cut = cut_by(part, active)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from bgdl_jupyter.engine.retry import GiveUp, decide_retry
+from bgdl_jupyter.engine.retry import GiveUp, decide_retry, is_trouble
 from bgdl_jupyter.status import TransferActivity
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Patience:
         if isinstance(decision, GiveUp):
             raise error
         reason = decision.sentence(time.time())
+        if is_trouble(error):
+            self._facilities.hosts.trouble(host, time.monotonic())
         if decision.holds_host:
             self._facilities.hosts.hold(host, time.monotonic() + decision.seconds)
         until = time.time() + decision.seconds

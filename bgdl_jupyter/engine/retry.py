@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from bgdl_jupyter.errors import HttpStatusError, StorageFailed
+from bgdl_jupyter.errors import HttpStatusError, StorageFailed, TransferTimeout
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ LONGEST_PARK: Final = 7 * 24 * 3600.0
 _RETRIED_CLIENT_ERRORS: Final = frozenset(
     {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 )
+_TOO_MUCH: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 # What the server cannot do now it cannot do in a minute either.
 _FINAL_SERVER_ERRORS: Final = frozenset({HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED})
 # EADDRNOTAVAIL is not here: it also means that the host has no address of this family, which waiting does not mend.
@@ -197,3 +198,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(current))
         yield current
         current = current.__cause__ or getattr(current, "os_error", None)
+
+
+def is_trouble(error: TransferFailed) -> bool:
+    """Whether an error says that its host has too much to do, so that all together should ask less of it."""
+    return error.http_status in _TOO_MUCH or isinstance(error, TransferTimeout)

@@ -56,10 +56,11 @@ class GroupLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How many may run at once; a group that is not in ``groups`` has no limit of its own."""
+    """How many may run at once; what is not in ``hosts`` or ``groups`` has no limit of its own."""
 
     max_parallel: int = 16
     max_parallel_per_host: int = 16
+    hosts: Mapping[str, int] = field(default_factory=dict)
     groups: Mapping[str, GroupLimits] = field(default_factory=dict)
 
 
@@ -182,7 +183,8 @@ class _Room:
 
     def has_host_for(self, candidate: Candidate) -> bool:
         host = candidate.host
-        return host not in self._held_hosts and self._per_host[host] < self._limits.max_parallel_per_host
+        most = self._limits.max_parallel_per_host
+        return host not in self._held_hosts and self._per_host[host] < min(most, self._limits.hosts.get(host, most))
 
     def has_group_for(self, candidate: Candidate) -> bool:
         group = self._limits.groups.get(candidate.group)

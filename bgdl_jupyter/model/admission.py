@@ -88,13 +88,13 @@ class Admission:
         now = time.monotonic()
         held = self._hosts.held(now)
         running = Running.of(self._running.values())
-        limits = replace(self.limits, groups=self._registry.group_limits())
+        limits = replace(self.limits, groups=self._registry.group_limits(), hosts=self._hosts.troubled(now))
         for operation_id in admit(self._queue.lanes, running, limits, held_hosts=held):
             self._let_in(operation_id)
         # Lifted are our limits; what a server asks for still counts.
         for operation_id in admit(self._unlimited.lanes, Running(), _NO_LIMITS, held_hosts=held):
             self._let_in(operation_id, takes_place=False)
-        release = self._hosts.next_release()
+        release = self._hosts.next_release(now)
         if self._release is not None:
             self._release.cancel()
             self._release = None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bgdl_jupyter.engine.rate_limit import CombinedLimiter, RateLimiter
+from bgdl_jupyter.engine.scheduler import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,9 +43,15 @@ class SharedLimits:
         self._values.update(values)
         for each in tuple(self._downloaders):
             each.take_shared(self._values)
-        names = ("max_parallel", "max_parallel_per_host")
-        chosen = {name: self._values[name] for name in names if name in self._values}
-        self._admission.limits = replace(self._admission.limits, **chosen)
+        hosts, default = self._facilities.hosts, Limits()
+        hosts.max_connections = self._values.get("max_connections_per_host", default.max_parallel_per_host)
+        of_host = self._values.get("max_parallel_per_host", default.max_parallel_per_host)
+        self._admission.limits = replace(
+            self._admission.limits,
+            max_parallel=self._values.get("max_parallel", default.max_parallel),
+            # Files and parts of files together: the parts take what the files leave.
+            max_parallel_per_host=min(of_host, hosts.max_connections),
+        )
         self._facilities.limiter.rate = self._values.get("max_rate")
         self._admission.look_soon()
 

@@ -245,3 +245,9 @@ def test_making_current_turns_the_order_of_the_group(steps, size):
             model = model[at:] + model[:at]
     everything = Limits(max_parallel=999, max_parallel_per_host=999)
     assert numbers(admit(queue.lanes, Running(), everything)) == model
+
+
+def test_a_host_in_trouble_gets_fewer_and_others_what_they_always_get():
+    candidates = [waiting(number, host=f"{'ab'[number % 2]}.example") for number in range(10)]
+    let_in = admitted(candidates, running=[waiting(11, host="a.example")], limits=Limits(hosts={"a.example": 2}))
+    assert let_in == [0, 1, 3, 5, 7, 9]

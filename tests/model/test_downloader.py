@@ -374,6 +374,17 @@ def test_no_more_run_at_once_than_are_allowed(downloader: BackgroundDownloader, 
     assert server.connections_peak <= 2
 
 
+def test_the_connections_of_a_host_are_those_of_files_and_of_parts_together(
+    downloader: BackgroundDownloader, fault_server: StartFaultServer
+):
+    downloader.max_connections_per_host = 3
+    server = fault_server({"/large.bin": FileSpec(size=40_000_000, rate=8_000_000)})
+    operations = [downloader.download(server.url(f"/large.bin?{index}"), f"{index}") for index in range(2)]
+    for operation in operations:
+        operation.wait(WAIT)
+    assert server.connections_peak == 3
+
+
 def test_the_limit_of_a_host_lets_others_pass(
     downloader: BackgroundDownloader, server: FaultServer, fault_server: StartFaultServer
 ):
