@@ -191,7 +191,7 @@ class Crew:
         return _LOOK_WHILE_FINDING_OUT if finds_out else _LOOK_EVERY
 
     def _adjust(self) -> None:
-        """Open connections where more help, close some where fewer are allowed."""
+        """Open connections where more help, close one at a time where fewer are allowed."""
         if self._wanted is not None and self._may_split:
             self._turn_to(self._wanted)
         if len(self._deliveries) > 1:
@@ -200,10 +200,12 @@ class Crew:
                     each.use_small_pieces()
         active = sum(1 for task in self._deliveries if task is not self._reading)
         now = asyncio.get_running_loop().time()
-        wanted = self._wanted_connections(now)
-        for _ in range(active - wanted):
+        wanted, room = self._wanted_connections(now), self._facilities.hosts.room(self._host, now)
+        if room < 0:  # a file came while parts of others had it all, or the host is in trouble
+            wanted = max(1, min(wanted, active + room))
+        if active > wanted:
             self._close_one()
-        newcomers = min(wanted - active, self._facilities.hosts.room(self._host, now))
+        newcomers = min(wanted - active, room)
         if newcomers > 0 and self._may_split:
             for part in self._next_parts(newcomers):
                 self._add(self._fetch(part), None, part)
@@ -245,7 +247,7 @@ class Crew:
             self._wanted = None
             return
         now = asyncio.get_running_loop().time()
-        if not self._facilities.hosts.room(self._host, now) or len(active) >= self._options.max_connections:
+        if self._facilities.hosts.room(self._host, now) <= 0 or len(active) >= self._options.max_connections:
             self._close_one()
             return
         cut = cut_by(part, active)

@@ -49,8 +49,8 @@ class Hosts:
         return self._connections[host]
 
     def room(self, host: str, now: float) -> int:
-        """Return how many connections more the host may have."""
-        return max(0, self.allowed(host, now) - self._connections[host])
+        """Return how many connections more the host may have; negative where it has too many."""
+        return self.allowed(host, now) - self._connections[host]
 
     def trouble(self, host: str, now: float) -> None:
         """
