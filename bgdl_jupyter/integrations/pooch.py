@@ -19,6 +19,8 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from uuid import uuid4
@@ -79,6 +81,8 @@ class PoochDownloader:
         self._options = {"group": _GROUP, **options}
         self._credential = PasswordCredential("pooch", *auth) if isinstance(auth, tuple) else auth
         self._given = downloader
+        self._taking = threading.Lock()
+        self._takers: Counter[Path] = Counter()
 
     def __call__(
         self,
@@ -111,11 +115,25 @@ class PoochDownloader:
             options = {name: value for name, value in self._options.items() if name != "group"}
             return self._downloader.is_available(uri, **options)
         assert output_file is not None  # noqa: S101 (only a check has none)
+        place = _waiting_place(uri, output_file)
+        with self._taking:
+            self._takers[place] += 1
+        try:
+            self._take(uri, place, output_file)
+        except BaseException:
+            with self._taking:
+                self._takers[place] -= 1
+            raise
+        return None
+
+    def _take(self, uri: str, place: Path, output_file: str | os.PathLike[str] | BinaryIO) -> None:
         for _ in range(_MOST_TRIES):
-            arrived = self._fetch(uri, _waiting_place(uri, output_file))
-            with contextlib.suppress(FileNotFoundError):  # another thread took the same file for its own
-                _hand_over(arrived, output_file)
-                return None
+            arrived = self._fetch(uri, place)
+            # Another process may take the same file for its own; another thread of ours gets a copy.
+            with contextlib.suppress(FileNotFoundError), self._taking:
+                _hand_over(arrived, output_file, moves=arrived.parent != place.parent or self._takers[place] == 1)
+                self._takers[place] -= 1
+                return
         raise TransferFailed(f"{arrived.name!r} was taken away, again and again, before pooch got it.")
 
     @functools.cached_property
@@ -198,9 +216,9 @@ def _waiting_place(uri: str, output_file: str | os.PathLike[str] | BinaryIO) -> 
     return folder / f".{digest}.pooch" / name_from_uri(uri)
 
 
-def _hand_over(arrived: Path, output_file: str | os.PathLike[str] | BinaryIO) -> None:
-    """Give pooch the file; what another download has as its own is copied."""
-    is_ours = arrived.parent.name.endswith(".pooch")
+def _hand_over(arrived: Path, output_file: str | os.PathLike[str] | BinaryIO, *, moves: bool) -> None:
+    """Give pooch the file; what another download has as its own, or somebody else waits for, is copied."""
+    is_ours = moves and arrived.parent.name.endswith(".pooch")
     if not isinstance(output_file, str | os.PathLike):
         with arrived.open("rb") as file:
             shutil.copyfileobj(file, output_file)
