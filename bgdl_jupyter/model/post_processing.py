@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import logging
 import shutil
 import threading
@@ -141,7 +142,7 @@ class PostProcessor:
                 "This function runs only if the kernel lives that long; one given as 'package.module:function' "
                 "survives a restart.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=_level_of_caller(),
             )
 
     async def stop(self) -> None:
@@ -322,6 +323,14 @@ def _has_called(operation: DownloadOperation, plan: dict[str, Any], function: Ca
     before = operation.options.get(KEPT_AS, {})
     is_same = before.get("function") == plan["function"] and not before.get("has_callable")
     return is_same and (not plan["function"] or operation.post_process_called is not None)
+
+
+def _level_of_caller() -> int:
+    """Return the level, as warnings count from whoever asks, of the first code that is not this package's."""
+    frame, level = inspect.currentframe(), 0
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("bgdl_jupyter"):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _gauge_of(order: Order, plan: Plan) -> Gauge:
