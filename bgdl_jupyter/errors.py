@@ -53,6 +53,13 @@ class BackgroundTransferError(Exception):
         The operation concerned, if there is one.
     web_error_status, http_status, hint:
         Override what the class says.
+
+    Examples
+    --------
+    >>> print(BackgroundTransferError.get_status(404).name)
+    NOT_FOUND
+    >>> print(BackgroundTransferError.get_status(0x80190194).name)
+    NOT_FOUND
     """
 
     web_error_status: WebErrorStatus = WebErrorStatus.UNKNOWN

@@ -62,9 +62,9 @@ class BackgroundTransferCompletionGroup:
     Examples
     --------
     >>> group = BackgroundTransferCompletionGroup(["make", "report"])
-    >>> downloader = BackgroundDownloader(completion_group=group)       # doctest: +SKIP
-    >>> downloader.download("https://example.org/big.tar")              # doctest: +SKIP
-    >>> group.enable()                                                  # doctest: +SKIP
+    >>> reported = BackgroundDownloader(group)
+    >>> reported.download("https://data.example/2001.nc", "data/")
+    >>> group.enable()
     """
 
     def __init__(self, trigger: Trigger) -> None:

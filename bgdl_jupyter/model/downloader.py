@@ -61,9 +61,9 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
 
     Examples
     --------
-    >>> downloader = BackgroundDownloader(max_parallel=8)                                       # doctest: +SKIP
-    >>> operation = downloader.create_download("https://example.org/big.tar", "data/big.tar")  # doctest: +SKIP
-    >>> operation.start()                                                                       # doctest: +SKIP
+    >>> downloader = BackgroundDownloader(max_parallel=8)
+    >>> operation = downloader.create_download("https://data.example/climate.tar", "data/climate.tar")
+    >>> operation.start()
     """
 
     group = Unicode(help="The group of new operations; empty for none.")
@@ -379,6 +379,13 @@ def download(
     Download in the background; returns at once, and may be run again.
 
     Parameters and errors as `BackgroundDownloader.download`.
+
+    Examples
+    --------
+    >>> operation = download("https://data.example/2004.nc", "data/")
+    >>> await operation
+    >>> print(operation.result_file.name)
+    2004.nc
     """
     return default_downloader().download(uri, destination, **options)
 
@@ -393,5 +400,11 @@ def download_many(
     Download many files in the background as one group; returns when all are in the state file.
 
     Parameters and errors as `BackgroundDownloader.download_many`.
+
+    Examples
+    --------
+    >>> group = download_many(["https://data.example/2005.nc", "https://data.example/2006.nc"], group="both")
+    >>> await group
+    >>> group.raise_for_errors()
     """
     return default_downloader().download_many(manifest, group=group, **options)

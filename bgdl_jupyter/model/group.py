@@ -68,6 +68,15 @@ class BackgroundTransferGroup(HasResults, Owned):
     Operations under one name: ``Windows.Networking.BackgroundTransfer.BackgroundTransferGroup``.
 
     Made by `create_group`, or by naming it where an operation is created; the same name gives the same group.
+
+    Examples
+    --------
+    >>> group = BackgroundTransferGroup.create_group("years")
+    >>> group.max_parallel = 2
+    >>> download("https://data.example/2003.nc", "data/", group="years")
+    >>> await group
+    >>> print(group.progress.completed, "of", group.progress.total)
+    1 of 1
     """
 
     name = Unicode(help="The group's name, one of its application.", read_only=True)

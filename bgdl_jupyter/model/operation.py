@@ -38,9 +38,11 @@ class DownloadOperation(OperationState):
 
     Examples
     --------
-    >>> operation = downloader.create_download("https://example.org/big.tar", "data/big.tar")  # doctest: +SKIP
-    >>> operation.start()  # the cell returns                                                  # doctest: +SKIP
-    >>> await operation  # or wait for the file                                                # doctest: +SKIP
+    >>> operation = downloader.create_download("https://data.example/2002.nc", "data/2002.nc")
+    >>> operation.start()  # the cell returns
+    >>> await operation  # or wait for the file
+    >>> print(operation.status.name)
+    COMPLETED
     """
 
     def start(
