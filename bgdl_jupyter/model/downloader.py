@@ -379,13 +379,6 @@ def download(
     Download in the background; returns at once, and may be run again.
 
     Parameters and errors as `BackgroundDownloader.download`.
-
-    Examples
-    --------
-    >>> operation = download("https://data.example/2004.nc", "data/")
-    >>> await operation
-    >>> print(operation.result_file.name)
-    2004.nc
     """
     return default_downloader().download(uri, destination, **options)
 
@@ -400,11 +393,5 @@ def download_many(
     Download many files in the background as one group; returns when all are in the state file.
 
     Parameters and errors as `BackgroundDownloader.download_many`.
-
-    Examples
-    --------
-    >>> group = download_many(["https://data.example/2005.nc", "https://data.example/2006.nc"], group="both")
-    >>> await group
-    >>> group.raise_for_errors()
     """
     return default_downloader().download_many(manifest, group=group, **options)
