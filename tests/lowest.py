@@ -35,7 +35,7 @@ TESTS: Final = (
     "tests/frontends/test_kernel.py",
 )
 #: ipykernel 6 has no subshells: these are of the kernels that do.
-LEFT_OUT: Final = "not subshell and not signatures"
+LEFT_OUT: Final = "not subshell"
 
 
 def floors(requirements: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ from nbclient import NotebookClient
 import bgdl_jupyter
 from bgdl_jupyter.frontends.sample_server import SampleServer
 from tests.kernels import ROOT
+from tests.public_api import SNAPSHOT, snapshot
 from tests.test_public_api import MEMBERS
 
 if TYPE_CHECKING:
@@ -179,3 +180,8 @@ def test_every_setting_is_in_the_reference():
     assert listed
     settings = set(bgdl_jupyter.BackgroundDownloader.class_trait_names(config=True))
     assert settings - set(re.findall(r"\w+", listed.group(1))) == set()
+
+
+def test_signatures_are_those_that_were_promised():
+    """After a change that is meant: ``python -m tests.public_api``; it lists the members that `docs/api` documents."""
+    assert snapshot() == SNAPSHOT.read_text("utf-8")
