@@ -43,6 +43,7 @@ ROOT = Path(__file__).parents[1]
 TIMEOUT = 30.0
 IPYKERNEL = tuple(map(int, ipykernel.__version__.split(".")[:2]))  # type: ignore[attr-defined] # public, not declared so
 subshells = pytest.mark.skipif(IPYKERNEL < (7, 1), reason="this ipykernel has no subshells that can be used")
+routed = pytest.mark.skipif(IPYKERNEL < (7, 4), reason="this ipykernel does not let a comm say where it is heard")
 
 
 class KernelTimeout(AssertionError):

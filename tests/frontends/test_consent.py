@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kernels import IPYKERNEL, RealKernel, subshells
+from tests.kernels import IPYKERNEL, RealKernel, routed, subshells
 from tests.servers.files import FileSpec
 
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ def answer(kernel: RealKernel, label: str) -> str:
     return result.text
 
 
-@subshells
+@routed
 def test_allow_lifts_rate_and_number_at_once_also_of_what_runs(kernel, server):
     assert answer(kernel, "Allow").strip().endswith("True You allowed it.")
     done = kernel.run("print([(await each).status.name for each in operations])", timeout=30)
     assert done.text.strip() == "['COMPLETED', 'COMPLETED', 'COMPLETED']"
 
 
-@subshells
+@routed
 def test_deny_leaves_the_limits_as_they_are(kernel, server):
     assert answer(kernel, "Deny").strip().endswith("False You denied it.")
     limits = "print([each.is_unconstrained for each in operations], downloader.max_rate)"

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bgdl_jupyter.frontends.kernel import shutdown
-from tests.kernels import IPYKERNEL, RealKernel, Result, subshells
+from tests.kernels import IPYKERNEL, RealKernel, Result, routed, subshells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.kernel
-routed = pytest.mark.skipif(IPYKERNEL < (7, 4), reason="this ipykernel does not let a comm say where it is heard")
 
 SETUP = """
 import asyncio, os, threading, time
