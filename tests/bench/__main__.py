@@ -20,9 +20,13 @@ _BENCHES: Final[dict[str, Callable[[argparse.Namespace], Family]]] = {
     "peers": lambda _: faults.run_peers(),
     "catalogue": lambda _: proofs.run(),
     "kills": lambda given: kills.run(given.count or 200, seed=given.seed),
-    "kills_at_calls": lambda given: calls.kills(given.count, seed=given.seed, first=given.first),
+    "kills_at_calls": lambda given: calls.kills(
+        given.count, seed=given.seed, first=given.first, kinds=given.kind or ()
+    ),
     "kills_of_recovery": lambda given: calls.kills_of_recovery(given.count, seed=given.seed, first=given.first),
-    "errors_of_calls": lambda given: calls.errors(given.count, seed=given.seed, first=given.first),
+    "errors_of_calls": lambda given: calls.errors(
+        given.count, seed=given.seed, first=given.first, kinds=given.kind or calls.KINDS
+    ),
     "power": lambda given: power.run(given.count, seed=given.seed, first=given.first),
     "mutants": lambda _: mutants.run(),
     "any_order": lambda given: machine.run(given.count or 100),
@@ -38,6 +42,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Do harm, and see what comes of it.")
     parser.add_argument("bench", choices=[*_BENCHES, "report"], help="what to do; report writes the page")
     parser.add_argument("--count", type=int, help="how many, where that is for you to say")
+    parser.add_argument("--kind", action="append", choices=calls.KINDS, help="of calls that are met; all if not given")
     parser.add_argument("--seed", type=int, default=1, help="of everything that is drawn")
     parser.add_argument("--first", action="store_true", help="end with the first thing that was not survived")
     parser.add_argument("--dry", action="store_true", help="keep no result")

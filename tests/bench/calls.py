@@ -16,7 +16,7 @@ from tests.bench.results import Family, Table
 from tests.bench.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from tests.bench.stage import Run
@@ -58,21 +58,26 @@ class _Account:
         return self.n - len(self.failures)
 
 
-def chosen(total: int, count: int | None, draw: random.Random) -> list[int]:
-    """Return the numbers below ``total``, or ``count`` of them, drawn evenly from the beginning to the end."""
-    if count is None or count >= total:
-        return list(range(total))
-    return sorted({int((each + draw.random()) * total / count) for each in range(count)})
+def chosen(total: int, count: int | None, draw: random.Random, *, is_mixed: bool = False) -> list[int]:
+    """
+    Return the numbers below ``total``, or ``count`` of them, drawn evenly from the beginning to the end.
+
+    Mixed, they are in no order: what goes wrong in one place alone is met sooner.
+    """
+    numbers: Sequence[int] = range(total)
+    if count is not None and count < total:
+        numbers = sorted({int((each + draw.random()) * total / count) for each in range(count)})
+    return draw.sample(numbers, len(numbers)) if is_mixed else list(numbers)
 
 
-def kills(count: int | None = None, *, seed: int = 1, first: bool = False) -> Family:
-    """Kill before every call of the scenario, or before ``count`` of them."""
+def kills(count: int | None = None, *, seed: int = 1, first: bool = False, kinds: Sequence[str] = ()) -> Family:
+    """Kill before every call of the scenario, or before ``count`` of them; ``kinds`` leaves out all others."""
     account, draw = _Account(), random.Random(seed)
     with Stage() as stage:
-        total = _length(stage, "begin")
-        for at in chosen(total, count, draw):
+        total = _length(stage, "begin", kinds=kinds)
+        for at in chosen(total, count, draw, is_mixed=first):
             with stage.performance() as folder:
-                began = stage.play("begin", folder, at=at)
+                began = stage.play("begin", folder, at=at, kinds=",".join(kinds))
                 account.met += began.end == "killed"
                 account.judge(_place(began, at), _after_kill(stage, folder, began))
             if first and account.failures:
@@ -103,7 +108,7 @@ def kills_of_recovery(count: int | None = None, *, seed: int = 1, first: bool = 
         for share in _BEFORE_RECOVERY:
             each = None if count is None else max(1, count // len(_BEFORE_RECOVERY))
             at = int(length * share)
-            for again in chosen(_length(stage, "recover", at), each, draw):
+            for again in chosen(_length(stage, "recover", at), each, draw, is_mixed=first):
                 with stage.performance() as folder:
                     began = stage.play("begin", folder, at=at)
                     second = stage.play("recover", folder, at=again)
@@ -128,8 +133,8 @@ def kills_of_recovery(count: int | None = None, *, seed: int = 1, first: bool = 
     )
 
 
-def errors(count: int | None = None, *, seed: int = 1, first: bool = False) -> Family:
-    """Let every call fail once with each error, or ``count`` of them."""
+def errors(count: int | None = None, *, seed: int = 1, first: bool = False, kinds: Sequence[str] = KINDS) -> Family:
+    """Let every call of some kinds fail once with each error, or ``count`` of them."""
     draw = random.Random(seed)
     accounts: dict[tuple[str, int], _Account] = {}
     with Stage() as stage:
@@ -137,12 +142,12 @@ def errors(count: int | None = None, *, seed: int = 1, first: bool = False) -> F
             plain = stage.play("begin", folder)
         places = [
             (kind, error, at)
-            for kind in KINDS
+            for kind in kinds
             for error in ERRORS
             if not (error == errno.ENOSPC and kind in _NEVER_FULL)
             for at in range(_count(plain, kind))
         ]
-        for kind, error, at in (places[each] for each in chosen(len(places), count, draw)):
+        for kind, error, at in (places[each] for each in chosen(len(places), count, draw, is_mixed=first)):
             with stage.performance() as folder:
                 began = stage.play("begin", folder, at=at, error=error, kinds=kind)
                 account = accounts.setdefault((kind, error), _Account())
@@ -177,12 +182,14 @@ def _command(bench: str, count: int | None) -> str:
     return f"python -m tests.bench {bench}" + ("" if count is None else f" --count {count}")
 
 
-def _length(stage: Stage, act: str, at: int = -1) -> int:
-    """Return how many calls an act has; a recovery follows a scenario that was killed."""
+def _length(stage: Stage, act: str, at: int = -1, *, kinds: Sequence[str] = ()) -> int:
+    """Return how many calls, perhaps of some kinds, an act has; a recovery follows a scenario that was killed."""
     with stage.performance() as folder:
         played = stage.play("begin", folder, at=at)
         if act == "recover":
             played = stage.play("recover", folder)
+    if kinds:
+        return sum(_count(played, kind) for kind in kinds)
     return sum(call.call != "note" for call in played.calls)
 
 

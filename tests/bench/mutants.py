@@ -109,7 +109,7 @@ MUTANTS: Final = (
         "            if self._status(name):\n                os.unlink(name, dir_fd=self.folder)\n"
         "            os.rename(self.part, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)\n"
         "        except OSError:\n            if not self._is_ours(name):\n                raise\n        return",
-        "power --count 1200",
+        "kills_at_calls --kind rename",
     ),
     Mutant(
         "an error of a write that is not noticed",

@@ -69,7 +69,7 @@ def run(count: int | None = None, *, seed: int = 1, first: bool = False) -> Fami
                 cases = list(_cases(history, calls))
                 account.moments += len(history.moments)
                 account.states += len(cases)
-                for number in chosen(len(cases), None if count is None else count // 2, draw):
+                for number in chosen(len(cases), None if count is None else count // 2, draw, is_mixed=first):
                     account.n += 1
                     wrong = list(_recover(stage, folder, history, cases[number]))
                     if wrong:
