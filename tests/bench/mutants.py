@@ -55,8 +55,8 @@ MUTANTS: Final = (
     Mutant(
         "a name that no sync of its folder made durable",
         "engine/commit.py",
-        "        sync_directory(directory)\n",
-        "        str(directory)\n",
+        "    _each(folder, entries, _give_name)\n    folder.sync()\n",
+        "    _each(folder, entries, _give_name)\n",
         "power --count 1200",
     ),
     Mutant(
@@ -104,11 +104,9 @@ MUTANTS: Final = (
     Mutant(
         "a replacement that removes the old file first",
         "storage/publishing.py",
-        "            os.replace(self.part, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)\n"
-        "        except OSError:\n            if not self._is_ours(name):\n                raise\n        return",
-        "            if self._status(name):\n                os.unlink(name, dir_fd=self.folder)\n"
-        "            os.rename(self.part, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)\n"
-        "        except OSError:\n            if not self._is_ours(name):\n                raise\n        return",
+        "        try:\n            self._rename(name)\n",
+        "        try:\n            if status is not None:\n                os.unlink(name, dir_fd=self.folder)\n"
+        "            self._rename(name)\n",
         "kills_at_calls --kind rename",
     ),
     Mutant(
