@@ -104,8 +104,8 @@ MUTANTS: Final = (
     Mutant(
         "a replacement that removes the old file first",
         "storage/publishing.py",
-        "        try:\n            self._rename(name)\n",
-        "        try:\n            if status is not None:\n                os.unlink(name, dir_fd=self.folder)\n"
+        "            self._refuse_what_is_no_file(status)\n        try:\n            self._rename(name)\n",
+        "            self._refuse_what_is_no_file(status)\n        try:\n            if status is not None:\n                os.unlink(name, dir_fd=self.folder.descriptor)\n"
         "            self._rename(name)\n",
         "kills_at_calls --kind rename",
     ),
