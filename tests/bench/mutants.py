@@ -105,7 +105,8 @@ MUTANTS: Final = (
         "a replacement that removes the old file first",
         "storage/publishing.py",
         "            self._refuse_what_is_no_file(status)\n        try:\n            self._rename(name)\n",
-        "            self._refuse_what_is_no_file(status)\n        try:\n            if status is not None:\n                os.unlink(name, dir_fd=self.folder.descriptor)\n"
+        "            self._refuse_what_is_no_file(status)\n        try:\n"
+        "            if status is not None:\n                os.unlink(name, dir_fd=self.folder.descriptor)\n"
         "            self._rename(name)\n",
         "kills_at_calls --kind rename",
     ),
