@@ -202,6 +202,8 @@ class Creation:
         status: BackgroundTransferStatus = BackgroundTransferStatus.IDLE,
     ) -> OperationRow:
         own = {"requested_uri": draft.shown, "result_file": None if path is None else str(path)}
+        if draft.checksum:
+            own["checksum"] = draft.checksum
         location = draft.location
         if location is not None and not location.needs_name:
             location = free_location(location, taken) if _may_rename(draft) else location
@@ -235,6 +237,8 @@ class Creation:
         own = {"guid": row.operation_id, "requested_uri": draft.shown, "created_at": row.created_at}
         if row.record["result_file"] is not None:
             own["result_file"] = row.record["result_file"]
+        if draft.checksum:
+            own["checksum"] = draft.checksum
         if draft.location is not None:
             own["store_url"] = row.record["store_url"]
         shared = self._shared(draft, BackgroundTransferStatus(row.status))

@@ -316,11 +316,6 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
             self._runner.post_processor.warn()
         return drafting
 
-    def _drafts_like(self, common: Mapping[str, Any]) -> MakeDraft:
-        """Return what makes drafts, and what they have in common once for all that have no options of their own."""
-        drafting = self._drafting(common)
-        return lambda uri, place, own: (drafting if own is common else self._drafting(own)).draft(uri, place)
-
     def _defaults(self) -> dict[str, Any]:
         group = self.transfer_group.name if self.transfer_group is not None else self.group
         return {

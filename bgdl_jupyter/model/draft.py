@@ -49,7 +49,7 @@ class Draft:
     """
     What will become an operation.
 
-    ``uri`` is what to ask for, ``shown`` what may be shown of it; ``common`` are the values of traits that it has in
+    ``uri`` is what to ask for, ``shown`` what may be shown of it, ``checksum`` empty where none is known; ``common`` are the values of traits that it has in
     common with others, one mapping for all of them; its secrets are apart.
     """
 
@@ -59,6 +59,7 @@ class Draft:
     common: Mapping[str, Any]
     group: str
     application: str | None
+    checksum: str = ""
     location: Location | None = None
     secrets: OperationSecrets | None = None
     operation_id: UUID = field(default_factory=uuid4)
@@ -87,7 +88,7 @@ class Drafting:
     """
     Checks everything about downloads that can be checked without the server.
 
-    For downloads that have all in common but their URIs and destinations.
+    For downloads that have all in common but their URIs, destinations and checksums.
 
     Parameters
     ----------
@@ -156,7 +157,14 @@ class Drafting:
         self._unpacks = plan is not None and plan.unpacks
         return settings
 
-    def draft(self, uri: str, result_file: str | os.PathLike[str] | None, *, may_be_folder: bool = True) -> Draft:
+    def draft(
+        self,
+        uri: str,
+        result_file: str | os.PathLike[str] | None,
+        *,
+        may_be_folder: bool = True,
+        checksum: str | None = None,
+    ) -> Draft:
         """
         Return one of them.
 
@@ -167,6 +175,8 @@ class Drafting:
             working folder, and then the server names the file; or the URL of a place in a store.
         may_be_folder:
             Whether ``result_file`` may be a folder for a file that the server names.
+        checksum:
+            Its own, checked; None for that of the options.
 
         Raises
         ------
@@ -183,7 +193,9 @@ class Drafting:
         secrets = self._secrets_of(split, location)
         names = () if secrets is None else tuple(secrets.names)
         origin = origin_of(split.public)
-        checksum, source = self._checksum, None
+        source = None
+        if checksum is None:
+            checksum = self._checksum
         if self._options.get("checksum_file") is not None:
             place = Path(path) if path is not None else None
             checksum, source = checksum_from(self._options["checksum_file"], split.public, place)
@@ -198,11 +210,11 @@ class Drafting:
                 names,
                 origin.scheme,
                 store_url="" if location is None else location.url,
-                checksum=checksum,
                 source=source,
             ),
             group=self._group,
             application=self._application,
+            checksum=checksum,
             location=location,
             secrets=secrets,
             post_process=self.post_process,
@@ -229,11 +241,10 @@ class Drafting:
         scheme: str,
         *,
         store_url: str,
-        checksum: str,
         source: str | None,
     ) -> dict[str, Any]:
         """Return the values of traits that all have which are alike in these."""
-        key = directory, secret_names, scheme, store_url, checksum, source
+        key = directory, secret_names, scheme, store_url, source
         if key not in self._common:
             options, defaults = self._options, self._defaults
             self._common[key] = {
@@ -244,7 +255,6 @@ class Drafting:
                 "collision": member_of(CreationCollisionOption, options, "collision", defaults),
                 "priority": member_of(BackgroundTransferPriority, options, "priority", defaults),
                 "cost_policy": member_of(BackgroundTransferCostPolicy, options, "cost_policy", defaults),
-                "checksum": checksum,
                 "proxy": defaults["proxy"],
                 "options": self._settings if source is None else {**self._settings, "checksum_file": source},
                 "plain_headers": self._plain,

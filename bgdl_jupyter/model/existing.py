@@ -69,7 +69,7 @@ def refuse_foreign(runner: Runner, application: str, draft: Draft, identity: str
     path = draft.path
     if draft.collision is not CreationCollisionOption.OPEN_IF_EXISTS or path is None:
         return
-    has_digest = draft.common["checksum"] or draft.common["options"].get("checksum_file")
+    has_digest = draft.checksum or draft.common["options"].get("checksum_file")
     footprint = None if has_digest else Footprint.at(path)
     if footprint is not None and footprint not in ours_to_replace(runner, application, identity):
         raise _foreign(path)
@@ -86,7 +86,7 @@ def _foreign(path: Path, *, has_digest: bool = False) -> DestinationExists:
 
 def _serves(operation: DownloadOperation, draft: Draft) -> bool:
     """Whether a finished file was verified as far as the draft asks."""
-    wanted, source = draft.common["checksum"], draft.common["options"].get("checksum_file")
+    wanted, source = draft.checksum, draft.common["options"].get("checksum_file")
     if wanted:
         return bool(operation.digest == wanted)
     if source:  # which says the digest when the download starts

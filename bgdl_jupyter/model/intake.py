@@ -19,6 +19,7 @@ from bgdl_jupyter.errors import InvalidManifest, InvalidRequest, ManifestProblem
 from bgdl_jupyter.manifests.entry import BadLine, ManifestEntry
 from bgdl_jupyter.manifests.lines import MAX_ENTRIES
 from bgdl_jupyter.manifests.source import FORMATS, format_of_text
+from bgdl_jupyter.model.option_checks import checksum_of, without_checksum
 from bgdl_jupyter.status import CreationCollisionOption
 from bgdl_jupyter.storage.digests import parse_checksum, strongest
 from bgdl_jupyter.uris import identity
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from bgdl_jupyter.manifests.source import ManifestSource
-    from bgdl_jupyter.model.draft import Draft
+    from bgdl_jupyter.model.draft import Draft, Drafting
 
     MakeDraft = Callable[[str, Any, Mapping[str, Any]], Draft]
 
@@ -172,6 +173,20 @@ class Intake:
         if entry.mirrors:
             options["mirrors"] = entry.mirrors
         return options
+
+
+def drafts_like(common: Mapping[str, Any], drafting_of: Callable[[Mapping[str, Any]], Drafting]) -> MakeDraft:
+    """Return what makes drafts; what is in common is checked once for all that differ in a checksum at most."""
+    drafting, rest = drafting_of(common), without_checksum(common)
+
+    def draft(uri: str, place: Any, own: Mapping[str, Any]) -> Draft:
+        if own is common:
+            return drafting.draft(uri, place)
+        if without_checksum(own) == rest:
+            return drafting.draft(uri, place, checksum=checksum_of(own))
+        return drafting_of(own).draft(uri, place)
+
+    return draft
 
 
 def is_manifest(text: str) -> bool:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.storage.records import OperationRow
 
-# What an operation that nothing has happened to has for itself.
+# What an operation that nothing has happened to has for itself, and what it may have.
 _OWN: Final = frozenset({"requested_uri", "result_file"})
+_PERHAPS_OWN: Final = _OWN | {"checksum"}
 
 
 class Recollection:
@@ -56,10 +57,11 @@ class Recollection:
 def _is_plain(record: SplitRecord) -> bool:
     own = record.own
     return (
-        own.keys() == _OWN
+        _OWN <= own.keys() <= _PERHAPS_OWN
         and type(own["requested_uri"]) is str
         and (own["result_file"] is None or type(own["result_file"]) is str)
-        and _OWN.isdisjoint(record.common)
+        and type(own.get("checksum", "")) is str
+        and own.keys().isdisjoint(record.common)
     )
 
 
