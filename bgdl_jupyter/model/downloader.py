@@ -24,7 +24,7 @@ from bgdl_jupyter.model.draft import Drafting, check_group_name, credential_of, 
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.host import host
-from bgdl_jupyter.model.intake import Intake
+from bgdl_jupyter.model.intake import Intake, drafts_like
 from bgdl_jupyter.model.notifications import Notifying
 from bgdl_jupyter.model.post_processing_plan import UNPACK_LIMITS
 from bgdl_jupyter.model.probing import probe
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.completion import BackgroundTransferCompletionGroup
     from bgdl_jupyter.model.draft import Draft
     from bgdl_jupyter.model.host import PlacePreference
-    from bgdl_jupyter.model.intake import MakeDraft
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.options import CommonOptions, DownloadOptions, ManifestOptions
     from bgdl_jupyter.model.runner import Runner
@@ -209,7 +208,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         is_fenced = source.is_foreign or directory is not None
         intake = Intake(
             source,
-            self._drafts_like(given),
+            drafts_like(given, self._drafting),
             check_draft=Creation(self._runner, self._application()).check_existing,
             options=given,
             directory=(directory or ".") if is_fenced else None,

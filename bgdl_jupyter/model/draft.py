@@ -49,8 +49,8 @@ class Draft:
     """
     What will become an operation.
 
-    ``uri`` is what to ask for, ``shown`` what may be shown of it, ``checksum`` empty where none is known; ``common`` are the values of traits that it has in
-    common with others, one mapping for all of them; its secrets are apart.
+    ``uri`` is what to ask for, ``shown`` what may be shown of it, ``checksum`` empty where none is known; ``common``
+    are the values of traits that it has in common with others, one mapping for all of them; its secrets are apart.
     """
 
     uri: str

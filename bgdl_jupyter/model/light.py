@@ -178,7 +178,13 @@ class Light(Owned):
         super().unobserve_all(name)
 
 
-class FilePath(Instance["Path | None"]):
+if TYPE_CHECKING:
+    _OfPath = Instance[Path | None]
+else:
+    _OfPath = Instance  # older releases of traitlets know no parameter
+
+
+class FilePath(_OfPath):
     """A path or None; kept as text until somebody asks for it, since a `Path` is several times as large."""
 
     def __init__(self, **options: Any) -> None:
