@@ -39,8 +39,20 @@ _NO_STORES: Final = frozenset(
 
 def locate(url: str, storage: Secret | None) -> Location:
     """Check a URL and return the place; see `StoreProvider`."""
-    protocol, _, rest = url.partition("://")
     _refuse_unusable(url)
+    try:
+        return _located(url, storage)
+    except InvalidRequest:
+        raise
+    except ValueError:  # its message may quote a part of the password
+        raise InvalidRequest(
+            "The destination's URL, or the endpoint in storage_options, cannot be parsed.",
+            hint="Percent-encode its user name and its password, and check host and port.",
+        ) from None
+
+
+def _located(url: str, storage: Secret | None) -> Location:
+    protocol, _, rest = url.partition("://")
     kind = _kind_of(protocol.lower())
     options = json.loads(storage.reveal()) if storage is not None else {}
     public, password = _without_password(url)
@@ -54,8 +66,18 @@ def locate(url: str, storage: Secret | None) -> Location:
     if is_folder:
         public, path = public.rstrip("/") + "/" if rest.strip("/") else public, f"{path}/".lstrip("/")
     said |= said.get("client_kwargs") or {}
-    where = "/".join(str(said.get(name, "")) for name in ("endpoint_url", "account_name", "host", "port"))
+    names = ("account_name", "host", "port")
+    where = "/".join(
+        [_server(said.get("endpoint_url")), *(str(said.get(name) or "").rpartition("@")[2] for name in names)]
+    )
     return Location(url=public, key=f"{_first(kind.protocol)}:{where}:/{path}", storage=storage)
+
+
+def _server(endpoint: object) -> str:
+    """Return scheme, host and port of an endpoint's URL: the rest may be secret, and the place is stored."""
+    parts = urlsplit(str(endpoint or ""))
+    port = f":{parts.port}" if parts.port is not None else ""
+    return f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else ""
 
 
 def open_place(

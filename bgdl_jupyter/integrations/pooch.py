@@ -18,20 +18,27 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from uuid import uuid4
 
-from bgdl_jupyter.errors import DestinationInUse, DuplicateDownload, HeldByAnotherKernel, TransferFailed
+from bgdl_jupyter.errors import (
+    DestinationInUse,
+    DuplicateDownload,
+    HeldByAnotherKernel,
+    InvalidRequest,
+    TransferFailed,
+)
 from bgdl_jupyter.integrations.tqdm import closing_bar, wait_drawing
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.credentials import PasswordCredential
 from bgdl_jupyter.model.downloader import BackgroundDownloader, default_downloader
 from bgdl_jupyter.model.host import kernel_is_running
 from bgdl_jupyter.model.housekeeping import clear
+from bgdl_jupyter.model.process import current_runner
+from bgdl_jupyter.model.stores import staging_folder
 from bgdl_jupyter.storage.filenames import name_from_uri
 
 if TYPE_CHECKING:
@@ -57,12 +64,18 @@ class PoochDownloader:
         None shows the download's view in a notebook and nothing elsewhere; True a tqdm bar elsewhere; False nothing;
         an object with ``total``, ``update``, ``reset`` and ``close`` is used as pooch uses it.
     auth:
-        Who we are to the server: a `PasswordCredential`, or user name and password.
+        Who we are to the server: a `PasswordCredential`, or user name and password. Not beside a ``downloader``, whose
+        ``server_credential`` says it for all that it downloads.
     downloader:
         The settings to download with; None for the default downloader's, or, with ``auth``, those of a new one.
     options:
         What `BackgroundDownloader.download` takes: ``headers``, ``priority``, ``max_size``, …; ``group`` is "pooch"
         unless it says otherwise.
+
+    Raises
+    ------
+    InvalidRequest
+        Both ``auth`` and a ``downloader`` are given.
 
     Examples
     --------
@@ -77,6 +90,10 @@ class PoochDownloader:
         downloader: BackgroundDownloader | None = None,
         **options: Any,
     ) -> None:
+        if auth is not None and downloader is not None:
+            raise InvalidRequest(
+                "auth would change the downloader that is given.", hint="Set its server_credential, and leave auth out."
+            )
         self.progressbar = progressbar
         self._options = {"group": _GROUP, **options}
         self._credential = PasswordCredential("pooch", *auth) if isinstance(auth, tuple) else auth
@@ -115,7 +132,7 @@ class PoochDownloader:
             options = {name: value for name, value in self._options.items() if name != "group"}
             return self._downloader.is_available(uri, **options)
         assert output_file is not None  # noqa: S101 (only a check has none)
-        place = _waiting_place(uri, output_file)
+        place = self._waiting_place(uri, output_file)
         with self._taking:
             self._takers[place] += 1
         try:
@@ -141,9 +158,18 @@ class PoochDownloader:
         """Made at the first use: to name a downloader in a module is not to download."""
         if self._credential is None:
             return self._given or default_downloader()
-        downloader = self._given or BackgroundDownloader()
+        downloader = BackgroundDownloader()
         downloader.server_credential = self._credential
         return downloader
+
+    def _waiting_place(self, uri: str, output_file: str | os.PathLike[str] | BinaryIO) -> Path:
+        """Return where the file comes first: the same for each call with the same URL and the same folder."""
+        folder = _folder_of(output_file)
+        if folder is None:
+            self._downloader.restore()  # which starts the engine with its settings
+            folder = staging_folder(current_runner().bodies.folder.parent)
+        digest = hashlib.sha256(uri.encode()).hexdigest()[:32]
+        return folder / f".{digest}.pooch" / name_from_uri(uri)
 
     def _fetch(self, uri: str, place: Path) -> Path:
         """Take part in the download of the same, or begin it; where that is not ours to do, fetch another copy."""
@@ -207,13 +233,10 @@ def _resolved(url: str) -> str:
     return url.replace(" ", "%20")
 
 
-def _waiting_place(uri: str, output_file: str | os.PathLike[str] | BinaryIO) -> Path:
-    """Return where the file comes first: the same for each call with the same URL and the same folder."""
+def _folder_of(output_file: str | os.PathLike[str] | BinaryIO) -> Path | None:
+    """Return the folder of a file; None for one that has a number in the place of a name, or neither."""
     name: Any = output_file if isinstance(output_file, str | os.PathLike) else getattr(output_file, "name", None)
-    is_path = isinstance(name, str | os.PathLike)  # a file without a name has a number, or none
-    folder = Path(name).expanduser().absolute().parent if is_path else Path(tempfile.gettempdir())
-    digest = hashlib.sha256(uri.encode()).hexdigest()[:32]
-    return folder / f".{digest}.pooch" / name_from_uri(uri)
+    return Path(name).expanduser().absolute().parent if isinstance(name, str | os.PathLike) else None
 
 
 def _hand_over(arrived: Path, output_file: str | os.PathLike[str] | BinaryIO, *, moves: bool) -> None:

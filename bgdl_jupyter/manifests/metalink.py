@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _SPACE: Final = "urn:ietf:params:xml:ns:metalink"
 _READ_AT_ONCE: Final = 64 * 1024
 _LONGEST_TEXT: Final = 64 * 1024
+# What has begun and not ended is scanned from its beginning with every part that is read.
+_LONGEST_TOKEN: Final = 1 << 20
 _MOST_OF_A_FILE: Final = 1000
 _DEEPEST: Final = 64
 # RFC 5854, 4.2.16.2: a mirror without a priority comes last.
@@ -61,6 +63,7 @@ class _Reader:
         self._path: list[str] = []
         self._texts: list[str] = []
         self._length = 0
+        self._fed = 0
         self._attributes: dict[str, str] = {}
         self._begin(0, None)
 
@@ -72,6 +75,9 @@ class _Reader:
     def feed(self, chunk: bytes, *, is_last: bool = False) -> None:
         """Read a part of the document."""
         self._parser.Parse(chunk, is_last)
+        self._fed += len(chunk)
+        if self._fed - max(self._parser.CurrentByteIndex, 0) > _LONGEST_TOKEN:
+            raise _Refused(f"a tag or a comment has more than {_LONGEST_TOKEN:,} bytes")
 
     def take(self) -> list[ManifestEntry | BadLine]:
         """Return the files that have ended since the last call."""

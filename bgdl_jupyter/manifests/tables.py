@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.manifests.columns import Columns, canonical
 from bgdl_jupyter.manifests.entry import BadLine, ManifestEntry, Unreadable
-from bgdl_jupyter.manifests.lines import lines_of
+from bgdl_jupyter.manifests.lines import MAX_LINE, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,6 +28,7 @@ def read_csv(file: IO[bytes]) -> Iterator[ManifestEntry | BadLine]:
     feed = _Feed(file)
     header = next(feed, "")
     while not header.strip() and not feed.has_ended:
+        feed.begin_row()
         header = next(feed, "")
     separator = separator_of(header)
     if separator is None:
@@ -66,6 +67,7 @@ class _Feed:
         self._bad: list[BadLine] = []
         self.number = 0
         self.row = 0
+        self._size = 0
         self.has_ended = False
 
     def __iter__(self) -> _Feed:
@@ -76,6 +78,9 @@ class _Feed:
             self.number = number
             if isinstance(line, str):
                 self.row = self.row or number
+                self._size += len(line)
+                if self._size > MAX_LINE:
+                    raise csv.Error(f"the row has more than {MAX_LINE:,} characters")
                 return line + "\n"  # a line end inside of quotes is part of the value
             self._bad.append(line)
         self.has_ended = True
@@ -83,7 +88,7 @@ class _Feed:
 
     def begin_row(self) -> None:
         """Let ``row`` be the number of the next good line."""
-        self.row = 0
+        self.row = self._size = 0
 
     def bad_lines(self) -> list[BadLine]:
         """Return those that came since the last call."""

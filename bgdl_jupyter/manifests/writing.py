@@ -6,6 +6,7 @@ import csv
 import json
 import os
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 from bgdl_jupyter.errors import InvalidRequest
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     Writer = Callable[[TextIO, Iterable[Mapping[str, Any]]], int]
 
+_NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _COLUMNS: Final = (
     "uri",
     "destination",
@@ -49,9 +51,11 @@ def write_manifest(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
             f"A manifest is written as {', '.join(_WRITERS)}, not {path.suffix or 'without a suffix'}."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    # No name that others could guess, and no file or link of theirs under it; the umask says who may read it.
+    unfinished = path.with_name(f".{uuid4().hex}.bgdl")
+    descriptor = os.open(unfinished, _NEW_FILE, 0o666)
     try:
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             count = write(file, records)
         unfinished.replace(path)
     finally:

@@ -20,6 +20,7 @@ from bgdl_jupyter.manifests.entry import BadLine, ManifestEntry
 from bgdl_jupyter.manifests.lines import MAX_ENTRIES
 from bgdl_jupyter.manifests.source import FORMATS, format_of_text
 from bgdl_jupyter.model.option_checks import checksum_of, without_checksum
+from bgdl_jupyter.model.stores import is_store, local_path
 from bgdl_jupyter.status import CreationCollisionOption
 from bgdl_jupyter.storage.digests import parse_checksum, strongest
 from bgdl_jupyter.uris import identity
@@ -277,8 +278,9 @@ class Folder:
         self._directory = os.fspath(directory)
         self._real: str | None = None
         self._inside: set[str] = set()
-        if "://" not in self._directory:
-            self._directory = os.path.abspath(Path(directory).expanduser())  # noqa: PTH100 (`resolve` would follow the links)
+        if not is_store(self._directory):
+            path = Path(local_path(self._directory)).expanduser()
+            self._directory = os.path.abspath(path)  # noqa: PTH100 (`resolve` would follow the links)
             self._real = os.path.realpath(self._directory)
 
     def path_of(self, destination: str | os.PathLike[str] | None) -> str:

@@ -283,6 +283,28 @@ def test_a_password_in_the_url_is_shown_nowhere(downloader: BackgroundDownloader
     assert "of-nobody-else" not in str(row)
 
 
+def test_a_password_in_the_address_of_an_endpoint_is_not_stored(
+    downloader: BackgroundDownloader, files: FaultServer, memory: dict[str, object]
+) -> None:
+    options = {"client_kwargs": {"endpoint_url": "https://id:of-nobody-else@minio.example:9000/?token=of-nobody-else"}}
+    operation = downloader.create_download(files.url("/a.bin"), "memory://bucket/a.bin", storage_options=options)
+    row = current_runner().state.rows(operation_ids=[operation.guid]).result(5)[0]
+    assert "of-nobody-else" not in str(row)
+    options = {"client_kwargs": {"endpoint_url": "https://minio.example:9000"}}
+    same = downloader.create_download(files.url("/large.bin"), "memory://bucket/a.bin", storage_options=options)
+    assert same.name == "a (1).bin"
+
+
+@pytest.mark.parametrize("host", ["me:of-nobody-else[@host", "me:of-#nobody-else@host", "me:of-nobody-else@host:port"])
+def test_a_store_whose_url_cannot_be_parsed_is_refused_without_a_word_of_its_password(
+    downloader: BackgroundDownloader, files: FaultServer, host: str
+) -> None:
+    with pytest.raises(InvalidRequest, match="Percent-encode") as refusal:
+        downloader.create_download(files.url("/a.bin"), f"ftp://{host}/a.bin")
+    assert "nobody" not in str(refusal.value)
+    assert "of-" not in str(refusal.value)
+
+
 def test_a_store_that_has_other_bytes_is_a_failure_that_keeps_the_file(
     files: FaultServer,
     downloader: BackgroundDownloader,

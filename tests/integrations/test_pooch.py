@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +17,7 @@ from xml.etree import ElementTree as ET  # pytest's own report, of our own run
 import pooch
 import pytest
 
-from bgdl_jupyter.errors import HttpStatusError, TransferFailed
+from bgdl_jupyter.errors import HttpStatusError, InvalidRequest, TransferFailed
 from bgdl_jupyter.integrations.pooch import PoochDownloader
 from bgdl_jupyter.model.credentials import PasswordCredential
 from tests.integrations.conftest import BODY, LARGE
@@ -83,6 +84,24 @@ def test_a_file_object_is_written_to(files: FaultServer, downloader: BackgroundD
     target = io.BytesIO()
     PoochDownloader(downloader=downloader)(files.url("/a.bin"), target, None)
     assert target.getvalue() == BODY
+
+
+def test_what_goes_to_a_file_without_a_name_waits_where_only_we_can_write(
+    files: FaultServer, downloader: BackgroundDownloader, state_path: Path
+) -> None:
+    with tempfile.TemporaryFile() as target:
+        PoochDownloader(downloader=downloader)(files.url("/a.bin"), target, None)
+        target.seek(0)
+        assert target.read() == BODY
+    (operation,) = downloader.create_group("pooch").operations
+    assert Path(str(operation.destination)).is_relative_to(state_path.parent)
+    assert state_path.parent.stat().st_mode & 0o077 == 0
+
+
+def test_a_credential_is_not_given_to_a_downloader_of_the_users(downloader: BackgroundDownloader) -> None:
+    with pytest.raises(InvalidRequest, match="server_credential"):
+        PoochDownloader(auth=("me", "mine"), downloader=downloader)
+    assert downloader.server_credential is None
 
 
 def test_headers_and_credentials_go_with_the_request(

@@ -111,6 +111,14 @@ def test_a_line_without_end_is_no_line_and_does_not_fill_the_memory():
     assert len(entries) == 3
 
 
+def test_a_row_over_lines_without_end_is_no_row_and_does_not_fill_the_memory():
+    cells = '"a\n",' * (MAX_LINE // 2)
+    entries = read(f'uri\nhttp://x/1\n{cells}"\nhttp://x/2\n')
+    line, reason = said(entries)[0]
+    assert line == 3
+    assert reason == f"the line is no CSV: the row has more than {MAX_LINE:,} characters"
+
+
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
@@ -288,6 +296,8 @@ OUTSIDE = '<!DOCTYPE m [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         (METALINK.format(f"<file name='{'a'}'><url>{'x' * 70_000}</url></file>"), "a text is too long"),
         (METALINK.format(f"<file name='a'>{'<url>http://x</url>' * 1100}</file>"), "a file has too many mirrors"),
         ("<", "the XML is broken"),
+        (f"<!--{'x' * (2 << 20)}", "a tag or a comment has more than 1,048,576 bytes"),
+        (METALINK.format(f"<file name='{'a' * (2 << 20)}'/>"), "a tag or a comment has more than 1,048,576 bytes"),
     ],
 )
 def test_a_hostile_document_ends_where_it_is_hostile(document: str, reason: str):

@@ -160,6 +160,15 @@ def test_no_link_leads_a_destination_out_of_the_folder(downloader: BackgroundDow
     ]
 
 
+def test_a_folder_that_is_named_by_a_file_url_is_left_by_no_link(
+    downloader: BackgroundDownloader, work: Path, tmp_path: Path
+):
+    (work / "out").symlink_to(tmp_path)
+    assert refusal(downloader, "uri,destination\nhttp://x/1,out/a\n", directory=f"file://{work}") == [
+        (2, "the destination 'out/a' leads out of the folder by a link")
+    ]
+
+
 def test_code_may_name_any_path_unless_a_folder_is_given(
     downloader: BackgroundDownloader, server: FaultServer, tmp_path: Path
 ):
