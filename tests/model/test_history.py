@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bgdl_jupyter.errors import TransferFailed
+from bgdl_jupyter.model.history import forget_history, present_time
 from bgdl_jupyter.model.process import current_runner
 from tests.downloads import DEADLINE, partial_files
 from tests.servers.faults import cut_after, status
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.operation import DownloadOperation
 
 DAY = 24 * 3600.0
+REAL_TIME = time.time
 
 
 def age(operation: DownloadOperation, days: float) -> None:
@@ -65,3 +70,20 @@ async def test_the_bytes_that_a_failed_one_kept_go_with_it(new_downloader, fault
     restart()
     wait_for(set())
     assert partial_files(work) == []
+
+
+async def test_a_clock_that_is_years_ahead_forgets_nothing(downloader, fault_server, restart, work, monkeypatch):
+    server = fault_server({"/a": FileSpec(size=10)})
+    await downloader.download(server.url("/a"), "a")
+    restart()
+    looked = current_runner().state.setting("", "history looked at")
+    assert looked.result(5) == pytest.approx(time.time(), abs=60)
+    monkeypatch.setattr("bgdl_jupyter.model.history.time.time", lambda: REAL_TIME() + 3650 * DAY)
+    asyncio.run_coroutine_threadsafe(forget_history(current_runner()), current_runner().place.loop).result(DEADLINE)
+    assert remembered() == {"a"}
+
+
+@given(now=st.floats(0, 1e10), last=st.none() | st.floats(0, 1e10))
+def test_the_history_never_goes_by_a_time_that_is_ahead_of_the_clock(now: float, last: float | None):
+    assert present_time(now, last) <= now
+    assert last is None or present_time(now, last) - last <= 30 * DAY + 1
