@@ -26,7 +26,7 @@ _SHORTEST_PART: Final = 8
 _SECRET_HEADER: Final = re.compile(
     r"authorization|cookie2?|proxy-authorization|x-auth.*|x-amz-security-token|x-goog-iam.*"
     r"|.*(api|access|subscription|functions|auth|private)[-_]?key.*|.*token.*|.*secret.*|.*password.*|.*credential.*"
-    r"|.*session[-_]?id.*|.*signature.*",
+    r"|.*session[-_]?id.*|.*signature.*|(?!idempotency)(.*[-_])?key(-.*)?|.*[-_]auth|.*-art-api|.*pass(wd|phrase)?",
     re.IGNORECASE,
 )
 

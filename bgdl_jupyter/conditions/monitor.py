@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -180,7 +181,9 @@ class Conditions:
             async with asyncio.timeout(_DEADLINE):
                 await look()
         except Exception:
-            if what not in self._failures and not self._is_closed:
+            # At the end of the interpreter the pools are gone before we are told.
+            is_over = self._is_closed or not threading.main_thread().is_alive()
+            if what not in self._failures and not is_over:
                 self._failures.add(what)
                 log.warning("Cannot look at %s; what was last seen stays.", what, exc_info=True)
         else:

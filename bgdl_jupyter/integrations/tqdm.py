@@ -3,7 +3,7 @@ A tqdm bar for a download or a group, in the place of our own views.
 
 ::
 
-    operation.start(progress=progress_bar())   # moves while other cells run
+    operation.attach(progress=progress_bar())   # moves while other cells run
     wait(group, desc="data")                   # blocks, with a bar, as `group.wait()` does
 """
 

@@ -75,7 +75,7 @@ def refuse_foreign(runner: Runner, application: str, draft: Draft, identity: str
         raise _foreign(path)
 
 
-def _foreign(path: Path, *, has_digest: bool = False) -> DestinationExists:
+def _foreign(path: Path | str | None, *, has_digest: bool = False) -> DestinationExists:
     if has_digest:
         return DestinationExists(f"{str(path)!r} is there with another digest, and is no file of this download.")
     return DestinationExists(
@@ -161,15 +161,12 @@ async def _take_from_store(runner: Runner, operation: DownloadOperation) -> bool
     is_open = collision is CreationCollisionOption.OPEN_IF_EXISTS
     if operation.destination is None or operation.durable.file is not None or not (fails or is_open):
         return False
-    known = None if fails else _proof(runner, operation)
-    if is_open and known is None:
-        return False
     runner.publish(ActivityChanged(operation_id=operation.guid, activity=TransferActivity.VERIFYING))
-    size = await runner.facilities.uploads.run(_find_in_store, operation, known)
-    if size is None:
+    known = None if fails else _proof(runner, operation)
+    size = None if known is None else await runner.facilities.uploads.run(_find_in_store, operation, known)
+    if known is None or size is None:
+        await _refuse_foreign_object(runner, operation)
         return False
-    if known is None:
-        raise DestinationExists(f"{operation.destination!r} exists.")
     fact = Completed(
         operation_id=operation.guid,
         path=operation.store_url,
@@ -179,6 +176,19 @@ async def _take_from_store(runner: Runner, operation: DownloadOperation) -> bool
     )
     await asyncio.shield(_complete(runner, fact))
     return True
+
+
+async def _refuse_foreign_object(runner: Runner, operation: DownloadOperation) -> None:
+    """Refuse to replace what is in a store, but for what the same request has put there before."""
+    finished = runner.registry.finished_as(operation.application, operation.identity)
+    is_open = operation.collision is CreationCollisionOption.OPEN_IF_EXISTS
+    if is_open and any(each.store_url == operation.store_url for each in finished):
+        return
+    if await runner.facilities.uploads.run(_find_in_store, operation, None) is None:
+        return
+    if is_open:
+        raise _foreign(operation.destination, has_digest=operation.expected_digest is not None)
+    raise DestinationExists(f"{operation.destination!r} exists.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.errors import DuplicateDownload, InvalidRequest, InvalidTransferState
 from bgdl_jupyter.model import display
+from bgdl_jupyter.model.credentials import OperationSecrets
 from bgdl_jupyter.model.draft import put_header
+from bgdl_jupyter.model.option_checks import refuse_clear_text
 from bgdl_jupyter.model.stores import packed
+from bgdl_jupyter.secret import Secret
 from bgdl_jupyter.storage.spool import digest_of_body
 from bgdl_jupyter.uris import HIDDEN_QUERY, identity, origin_of, split_uri
 from bgdl_jupyter.web_error_status import WebErrorStatus
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.credentials import CredentialProvider, PasswordCredential
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
+    from bgdl_jupyter.uris import Origin
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +39,12 @@ def change_uri(runner: Runner, operation: DownloadOperation, uri: str) -> str:
     """
     Take another URI, and return what may be shown of it; the bytes stay where the validators agree.
 
-    A name and a password in the URI before stay with its origin.
+    Headers and credentials stay with the origin that they were given for: to another one they are given again.
 
     Raises
     ------
     InvalidRequest
-        It cannot be fetched.
+        It cannot be fetched; or a body would go to another origin, or a password in clear text.
     InvalidTransferState
         The operation is neither idle nor paused.
     DuplicateDownload
@@ -54,15 +58,38 @@ def change_uri(runner: Runner, operation: DownloadOperation, uri: str) -> str:
             operation=operation,
         )
     split = split_uri(uri, known_schemes(), sensitive_query="query" in operation.secret_names)
+    origin = origin_of(split.public)
+    is_elsewhere = origin != origin_of(operation.requested_uri)
+    refuse_clear_text(origin, OperationSecrets(user_info=split.user_info), operation.options)
+    if is_elsewhere:
+        _refuse_to_take_body(operation, origin)
     _change_identity(runner, operation, split.full)
     operation.ask_own_uri_first()
-    answered = {"query"}
-    if split.user_info is not None or origin_of(split.public) != origin_of(operation.requested_uri):
+    answered = {"query"} | (_leave_origin(operation) if is_elsewhere else set())
+    if split.user_info is not None or is_elsewhere:
         operation.secrets.user_info = split.user_info
         answered.add("user_info")
     operation.secrets.query = split.query
     _secrets_changed(runner, operation, *answered)
     return split.public
+
+
+def _refuse_to_take_body(operation: DownloadOperation, origin: Origin) -> None:
+    if operation.options.get("request_body_file") is not None and not operation.options.get("allow_body_redirect"):
+        raise InvalidRequest(
+            f"The body of {display.title(operation)} was given for another origin than {origin}.",
+            hint="Create a download for that, or allow it with allow_body_redirect=True on the downloader.",
+        )
+
+
+def _leave_origin(operation: DownloadOperation) -> set[str]:
+    """Forget what was given for the origin before, and return its names."""
+    left = {name for name in operation.secret_names if name in _OF_SERVER or name.startswith("header ")}
+    secrets = operation.secrets
+    secrets.server, secrets.user_info, secrets.provider = None, None, None
+    secrets.headers.clear()
+    operation.set_trait("plain_headers", {})
+    return left
 
 
 def _change_identity(runner: Runner, operation: DownloadOperation, uri: str) -> None:
@@ -117,6 +144,7 @@ def change_header(
 
     def change() -> None:
         operation.check_not_held()
+        _refuse_clear_text(operation, OperationSecrets(headers={} if value is None else {name: Secret(value)}))
         plain = dict(operation.plain_headers)
         put_header(plain, operation.secrets, name, value, secret=secret)
         operation.set_trait("plain_headers", plain)
@@ -139,11 +167,16 @@ def give_credential(
             secrets.proxy, secrets.proxy_user_info = credential.credential, None
             _secrets_changed(runner, operation, *_OF_PROXY)
         else:
+            _refuse_clear_text(operation, OperationSecrets(server=credential.credential))
             secrets.server, secrets.user_info = credential.credential, None
             _secrets_changed(runner, operation, *_OF_SERVER)
         runner.options_changed(operation, "credential")
 
     runner.place.call(give)
+
+
+def _refuse_clear_text(operation: DownloadOperation, given: OperationSecrets) -> None:
+    refuse_clear_text(origin_of(operation.requested_uri), given, operation.options)
 
 
 def _is_asked_by_proxy(operation: DownloadOperation) -> bool:

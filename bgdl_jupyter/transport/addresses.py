@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# A translator sends these to the IPv4 address in their last 32 bits (RFC 6052, RFC 8215).
-_TRANSLATED: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+# These stand for the IPv4 address in their last 32 bits (RFC 6052, RFC 8215, RFC 2765 2.1, RFC 4291 2.5.5.1).
+_TRANSLATED: Final = tuple(
+    ipaddress.IPv6Network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96", "::/96")
+)
 # Lookups block a thread each; more at once only help a broken resolver to break more.
 _MAX_LOOKUPS: Final = 16
 
@@ -38,7 +40,8 @@ def is_private_address(text: str) -> bool:
     except ValueError:
         return True
     embedded = _embedded(address)
-    return not address.is_global or address.is_multicast or (embedded is not None and is_private_address(str(embedded)))
+    is_local = not address.is_global or address.is_multicast or getattr(address, "is_site_local", False)
+    return is_local or (embedded is not None and is_private_address(str(embedded)))
 
 
 def _embedded(address: Address) -> Address | None:

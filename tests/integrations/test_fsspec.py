@@ -172,7 +172,7 @@ def test_download_takes_what_it_has_put_there_before(
     assert in_memory("/a.bin") == BODY
 
 
-def test_what_has_the_expected_digest_is_taken_as_it_is_and_what_has_not_is_replaced(
+def test_what_has_the_expected_digest_is_taken_as_it_is_and_what_has_not_is_left_alone(
     files: FaultServer, downloader: BackgroundDownloader, memory: dict[str, object]
 ) -> None:
     import fsspec
@@ -181,9 +181,23 @@ def test_what_has_the_expected_digest_is_taken_as_it_is_and_what_has_not_is_repl
     store.pipe_file("/a.bin", BODY)
     downloader.download(files.url("/a.bin"), "memory://a.bin", sha256=SHA256).wait(20)
     assert not files.requests("/a.bin")
-    store.pipe_file("/b.bin", BODY[::-1])
-    downloader.download(files.url("/a.bin"), "memory://b.bin", sha256=SHA256).wait(20)
-    assert in_memory("/b.bin") == BODY
+    for options in ({"sha256": SHA256}, {}):
+        store.pipe_file("/b.bin", b"of somebody else")
+        with pytest.raises(DestinationExists):
+            downloader.download(files.url("/a.bin"), "memory://b.bin", **options).wait(20)
+        assert in_memory("/b.bin") == b"of somebody else"
+    assert not files.requests("/a.bin")
+
+
+def test_what_the_same_download_has_put_there_is_replaced_by_the_right_bytes(
+    files: FaultServer, downloader: BackgroundDownloader, memory: dict[str, object]
+) -> None:
+    import fsspec
+
+    downloader.download(files.url("/a.bin"), "memory://a.bin").wait(20)
+    fsspec.filesystem("memory").pipe_file("/a.bin", b"shorter")
+    downloader.download(files.url("/a.bin"), "memory://a.bin").wait(20)
+    assert in_memory("/a.bin") == BODY
 
 
 def test_verify_reads_what_the_store_has(
@@ -606,7 +620,7 @@ assert "uploading" in operation.status_reason or sent.wait(20)
 def test_a_store_that_does_not_answer_keeps_no_process_from_ending(
     files: FaultServer, s3_server: S3Server, bucket: str, state_path: Path, work: Path
 ) -> None:
-    s3_server.hold(lambda request: bucket in request.path)
+    s3_server.hold(lambda request: bucket in request.path and request.method in {"POST", "PUT"})
     environment = {f"FSSPEC_S3_{name.upper()}": value for name, value in s3_server.options.items()}
     command = [sys.executable, "-c", LEAVE, files.url("/large.bin"), f"s3://{bucket}/large.bin"]
     try:

@@ -15,6 +15,7 @@ from bgdl_jupyter.errors import (
     InvalidRequest,
     InvalidTransferState,
 )
+from bgdl_jupyter.model.credentials import PasswordCredential
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.resource import OVERLAP
 from bgdl_jupyter.status import BackgroundTransferBehavior, BackgroundTransferPriority
@@ -116,6 +117,48 @@ async def test_a_paused_download_goes_on_at_another_server_that_has_the_same_fil
     assert [each.header("Range") for each in mirror.requests("/copy")] == [f"bytes={HALF - OVERLAP}-"]
     assert len(server.requests("/held")) == 1
     assert (work / "file.bin").read_bytes() == FILE.read()
+
+
+async def test_what_was_given_for_one_origin_does_not_go_to_the_next(
+    new_downloader, server: FaultServer, fault_server: StartFaultServer, work: Path
+):
+    """A signed link on another host is no reason to tell that host who we are."""
+    other = fault_server({"/copy": FILE})
+    downloader = new_downloader(server_credential=PasswordCredential("files", "ada", "Xylophon-7"))
+    operation = downloader.create_download(
+        server.url("/held"), "file.bin", headers={"X-Api-Key": "of-the-first", "X-Plain": "of-the-first"}
+    )
+    operation.requested_uri = other.url("/copy")
+    assert operation.secret_names == []
+    operation.set_request_header("X-Plain", "of-the-second")
+    await operation
+    [request] = other.requests("/copy")
+    assert [request.header(name) for name in ("Authorization", "X-Api-Key")] == [None, None]
+    assert request.header("X-Plain") == "of-the-second"
+
+
+def test_a_body_does_not_go_to_another_origin_unasked(
+    downloader: BackgroundDownloader, server: FaultServer, fault_server: StartFaultServer, work: Path
+):
+    (work / "body").write_bytes(b"query")
+    operation = downloader.create_download(server.url("/held"), "file.bin", request_body_file=work / "body")
+    with pytest.raises(InvalidRequest, match="another origin"):
+        operation.requested_uri = fault_server({"/copy": FILE}).url("/copy")
+    assert operation.requested_uri == server.url("/held")
+
+
+@pytest.mark.parametrize("way", ["uri", "header", "credential"])
+def test_a_password_does_not_begin_to_go_in_clear_text(downloader: BackgroundDownloader, way: str):
+    scheme = "https" if way == "uri" else "http"
+    operation = downloader.create_download(f"{scheme}://files.test/a", "a")
+    ways: dict[str, Callable[[], object]] = {
+        "uri": lambda: setattr(operation, "requested_uri", "http://ada:Xylophon-7@files.test/a"),
+        "header": lambda: operation.set_request_header("Authorization", "Basic YWRhOlh5bG9waG9uLTc="),
+        "credential": lambda: operation.provide_credential(PasswordCredential("files", "ada", "Xylophon-7")),
+    }
+    with pytest.raises(InvalidRequest, match="clear text"):
+        ways[way]()
+    assert operation.secret_names == []
 
 
 async def test_a_real_server_goes_on_under_another_name_of_the_file(
