@@ -1,7 +1,7 @@
 """
 Gives whole and verified files their names, many in one turn.
 
-The order (`reliability` 2.2): the bytes are synchronised, the commit is announced in the state file, the names are
+The order: the bytes are synchronised, the commit is announced in the state file, the names are
 given, the directories are synchronised, the completion is recorded, and only then told. Up to 64 files, or those that
 come within 20 ms, share the two transactions and the directories.
 """
@@ -299,7 +299,7 @@ def _write_back(folder: Folder, entry: _Entry) -> None:
 
 
 def _make_durable(folder: Folder, entry: _Entry) -> None:
-    """Wait for the bytes, and check once more that it is the file we wrote (C2, C5)."""
+    """Wait for the bytes, and check once more that it is the file we wrote."""
     file = entry.finished.holding.file
     assert file is not None  # noqa: S101 (it was just written)
     file.sync()

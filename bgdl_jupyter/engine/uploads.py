@@ -1,7 +1,7 @@
 """
 Hands whole and verified files over to stores: destinations that are no path of this machine.
 
-The bytes came into a private file as always (`reliability` 2.2). It is synchronised, the place in the store is
+The bytes came into a private file as always. It is synchronised, the place in the store is
 announced in the state file, the store makes the file appear there, the private file goes, the completion is recorded,
 and only then told. A run that was cut off in between does the same again: what the store has already is recognised by
 its bytes.
@@ -152,7 +152,7 @@ class Uploads:
         finished.publish(completed)
 
     async def _stage(self, finished: Finished) -> Path:
-        """Have all bytes on the disk (C2, C5)."""
+        """Have all bytes on the disk."""
         holding = finished.holding
         file = await holding.open_file()
         if finished.small_body is not None:

@@ -29,8 +29,6 @@ _LEAST_LAB: Final = (4, 2)
 _EXTRAS: Final = {
     "parquet": ("pyarrow", "manifests in Parquet files"),
     "fsspec": ("fsspec", "destinations in object stores"),
-    "dask": ("distributed", "downloads on a Dask cluster"),
-    "desktop": ("desktop_notifier", "notifications of the desktop"),
     "zstd": ("backports.zstd", "unpacking of Zstandard files"),
     "dbus": ("dbus_fast", "the cost of the network, from NetworkManager"),
 }

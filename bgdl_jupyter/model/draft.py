@@ -304,8 +304,9 @@ def _mirrors(options: Mapping[str, Any], secrets: OperationSecrets, settings: Ma
 def _refuse_unknown(options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in OPTION_NAMES:
-            near = difflib.get_close_matches(name, OPTION_NAMES, n=1, cutoff=0)[0]
-            raise TypeError(f"There is no option {name!r}; the nearest is {near!r}.")
+            near = difflib.get_close_matches(name, OPTION_NAMES, n=1, cutoff=0.6)
+            hint = f"the nearest is {near[0]!r}" if near else "timeouts and limits are settings of the downloader"
+            raise TypeError(f"There is no option {name!r}; {hint}.")
 
 
 def _add_headers(given: Mapping[str, str], plain: dict[str, str], secrets: OperationSecrets) -> None:

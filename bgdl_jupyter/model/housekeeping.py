@@ -53,9 +53,6 @@ _WITHIN: Final = 60.0
 _DAY: Final = 24 * 3600.0
 #: After how many days without a kernel an application is named as forgotten.
 FORGOTTEN_AFTER: Final = 30
-_READ_AT_ONCE: Final = 1 << 20
-#: What takes a user's step to the statuses that it leads to needs this long at most, in seconds.
-_SETTLED_WITHIN: Final = 10.0
 
 
 def application_of(downloader: BackgroundDownloader) -> str:

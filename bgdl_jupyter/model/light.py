@@ -49,7 +49,10 @@ class TraitValues(dict[str, Any]):
         self.shared = shared
 
     def __missing__(self, name: str) -> Any:
-        return self.shared[name]
+        value = self.shared[name]
+        if type(value) is list:  # whoever is given it may change it
+            value = self[name] = value.copy()
+        return value
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return one of them."""

@@ -126,7 +126,7 @@ class OperationState(AppliesEvents):
             error = error_from_record(self.failure)
             error.operation = self
             return error
-        if self.status is _Status.CANCELED:
+        if self.status.is_canceled:
             return TransferCanceled(f"{display.title(self)} was canceled.", operation=self)
         following = self._post_processing_error() if self.status.is_success else None
         if following is not None:

@@ -97,7 +97,8 @@ def checksum_of(options: Mapping[str, Any]) -> str:
     if sum(each is not None for each in (sha256, checksum, options.get("checksum_file"))) > 1:
         raise InvalidRequest("Give sha256, checksum or checksum_file, one of them.")
     if sha256 is not None:
-        return str(parse_checksum(f"sha256:{sha256}"))
+        is_named = isinstance(sha256, str) and sha256.lower().startswith("sha256:")
+        return str(parse_checksum(sha256 if is_named else f"sha256:{sha256}"))
     return str(parse_checksum(checksum)) if checksum is not None else ""
 
 

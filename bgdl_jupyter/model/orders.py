@@ -292,8 +292,3 @@ async def _claim(runner: Runner, operation: DownloadOperation, key: str, place: 
     runner.publish(DestinationChosen(operation_id=operation.guid, path=place))
     runner.save(operation)
     return True
-
-
-def limiter_key(operation: DownloadOperation) -> tuple[str, str]:
-    """Return under which name the group's rate is kept."""
-    return operation.application, operation.group

@@ -72,30 +72,3 @@ class Outcome(Generic[T]):
 def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
     with contextlib.suppress(RuntimeError):  # closed: nobody waits there any more
         loop.call_soon_threadsafe(function)
-
-
-class Bell:
-    """Rings once for everybody who listens, and at once for whoever comes later; safe from any thread."""
-
-    __slots__ = ("_has_rung", "_listeners", "_lock")
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._listeners: list[Callable[[], None]] = []
-        self._has_rung = False
-
-    def listen(self, function: Callable[[], None]) -> None:
-        """Call the function at the ring."""
-        with self._lock:
-            if not self._has_rung:
-                self._listeners.append(function)
-                return
-        function()
-
-    def ring(self) -> None:
-        """Call everybody."""
-        with self._lock:
-            self._has_rung = True
-            listeners, self._listeners = self._listeners, []
-        for function in listeners:
-            function()

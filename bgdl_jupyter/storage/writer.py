@@ -1,7 +1,7 @@
 """
 The thread that writes what arrives, so that no loop waits for a disk.
 
-One thread for the process: `performance` 2 has the measurements. Bytes come to it in buffers of 1 MiB that it lends
+One thread for the process. Bytes come to it in buffers of 1 MiB that it lends
 and takes back; what is queued is bounded, and `room` tells when to go on. What must follow the writes of a file, such
 as an fsync, runs in a small pool of its own, so that it holds up no other file.
 """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Safety:
-    """What a server may not lead us to unless the user allows it (the defaults of `product.md` 10)."""
+    """What a server may not lead us to unless the user allows it."""
 
     allow_insecure_auth: bool = False
     allow_insecure_redirect: bool = False

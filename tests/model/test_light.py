@@ -92,3 +92,11 @@ def test_a_path_is_a_path_for_whoever_asks():
     assert thing.values["file"] == "/data/a.bin"
     assert thing.file == Path("/data/a.bin")
     assert thing.values["file"] == Path("/data/a.bin")
+
+
+def test_a_list_that_is_changed_in_one_is_not_changed_in_the_others(downloader):
+    options = {"mirrors": ["http://127.0.0.1:1/b"], "group": "mirrored"}
+    group = downloader.download_many(["http://127.0.0.1:1/a", "http://127.0.0.1:1/c"], **options)
+    one, other = group.operations
+    one.mirrors.append("http://127.0.0.1:1/d")
+    assert other.mirrors == options["mirrors"]
