@@ -8,8 +8,11 @@ import io
 import lzma
 import os
 import stat
+import struct
 import tarfile
+import tracemalloc
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -22,7 +25,7 @@ from bgdl_jupyter.errors import BackgroundTransferError, DestinationExists, Post
 from bgdl_jupyter.status import CreationCollisionOption
 from bgdl_jupyter.storage import publishing
 from bgdl_jupyter.storage.archives import gauge as gauges
-from bgdl_jupyter.storage.archives import unpacking
+from bgdl_jupyter.storage.archives import unpacking, zip_contents
 from bgdl_jupyter.storage.archives.gauge import Gauge, Limits, UnpackCanceled
 from bgdl_jupyter.storage.archives.members import Format, format_of
 from bgdl_jupyter.storage.archives.names import parts_of
@@ -113,6 +116,7 @@ def assert_nothing_is_left(folder: Path, *archives: str) -> None:
         ("data.tar.xz", lambda path: sound_tar(path, "w:xz")),
         ("data.zip", sound_zip),
         ("data.zip", lambda path: sound_zip(path, zipfile.ZIP_LZMA)),
+        ("data.zip", lambda path: sound_zip(path, zipfile.ZIP_BZIP2)),
     ],
 )
 def test_an_archive_becomes_a_folder_named_after_it(name: str, make: Callable[[Path], Path], tmp_path: Path):
@@ -166,12 +170,48 @@ def test_what_is_no_archive_is_refused(content: bytes, tmp_path: Path):
         ("a.zip", "a"),
         ("a.zip.gz", "a"),
         (".tar", ".tar"),
+        ("..zip", "..zip"),
+        ("...zip", "...zip"),
+        ("...tar.gz", "...tar"),
         ("a", "a"),
         ("gz", "gz"),
     ],
 )
 def test_the_suffix_of_an_archive_is_left_out(name: str, without: str):
     assert name_without_suffix(name) == without
+
+
+def test_an_archive_whose_name_would_be_a_folder_above_is_unpacked_beside_itself(tmp_path: Path):
+    (tmp_path / "here").mkdir()
+    archive = sound_zip(tmp_path / "here" / "...zip")
+    assert unpack(archive, collision=REPLACE) == tmp_path / "here" / "...zip.unpacked"
+    assert_nothing_is_left(tmp_path / "here", "...zip", "...zip.unpacked")
+
+
+def as_method(path: Path, method: int, stored: bytes, content: bytes) -> Path:
+    """Write a zip whose only member is compressed in a way that `zipfile` does not write."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", stored)
+    data = bytearray(path.read_bytes())
+    for signature, at in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        start = data.index(signature)
+        struct.pack_into("<H", data, start + at, method)
+        struct.pack_into("<I", data, start + at + 6, zlib.crc32(content))
+        struct.pack_into("<I", data, start + at + 14, len(content))
+    path.write_bytes(data)
+    return path
+
+
+def test_a_zip_may_be_compressed_by_zstandard(tmp_path: Path):
+    content = b"a,b\n" * 1000
+    folder = unpack(as_method(tmp_path / "x.zip", 93, zstd_compressed(content), content))
+    assert content_of(folder) == {"a": content}
+
+
+def test_a_zip_that_is_compressed_in_another_way_is_refused_and_says_so(tmp_path: Path):
+    with pytest.raises(PostProcessingFailed, match="method 9, which is not read"):
+        unpack(as_method(tmp_path / "x.zip", 9, b"x", b"x"))
+    assert_nothing_is_left(tmp_path, "x.zip")
 
 
 def test_an_empty_archive_becomes_an_empty_folder(tmp_path: Path):
@@ -359,6 +399,109 @@ def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path):
         file.write(huge.tobuf(tarfile.USTAR_FORMAT) + bytes(40 << 20))
     with pytest.raises(PostProcessingFailed, match="header"):
         unpack(tmp_path / "a.tar.gz")
+
+
+def sparse_tar(path: Path, *, size: int, data: bytes = b"") -> Path:
+    """Write a tar with a file of GNU's old sparse format: a hole, and data at its end."""
+    info = tarfile.TarInfo("holes")
+    info.type, info.size = tarfile.GNUTYPE_SPARSE, len(data)
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[386:410] = b"%011o\0%011o\0" % (size - len(data), len(data))
+    header[483:495] = b"%011o\0" % size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    path.write_bytes(bytes(header) + data + bytes(-len(data) % 512) + bytes(1024))
+    return path
+
+
+def test_a_file_with_holes_is_unpacked_with_zeros_for_them(tmp_path: Path):
+    folder = unpack(sparse_tar(tmp_path / "a.tar", size=3_000_000, data=b"end"))
+    assert content_of(folder) == {"holes": bytes(2_999_997) + b"end"}
+
+
+def test_holes_count_as_what_they_become(tmp_path: Path):
+    archive = sparse_tar(tmp_path / "a.tar", size=5_000_000)
+    with pytest.raises(PostProcessingFailed, match="unpack_max_size"):
+        unpack(archive, limits=Limits(max_size=2_000_000, max_ratio=1000, max_members=10))
+    assert_nothing_is_left(tmp_path, "a.tar")
+
+
+def test_holes_are_no_reason_not_to_end_when_canceled(tmp_path: Path):
+    archive = sparse_tar(tmp_path / "a.tar", size=50_000_000)
+
+    class Canceling(Gauge):
+        def write(self, count: int) -> None:
+            self.cancel()
+            super().write(count)
+
+    order = Order(archive=archive, folder=None, collision=GENERATE, operation_id=uuid4())
+    with pytest.raises(UnpackCanceled):
+        prepare(order, Canceling(archive, tmp_path, PLENTY))
+    assert_nothing_is_left(tmp_path, "a.tar")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_becomes_large_never_is_in_memory_as_a_whole(method: int, tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("zeros", bytes(60_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(PostProcessingFailed, match="unpack_max_size"):
+            unpack(tmp_path / "a.zip", limits=Limits(max_size=1_000_000, max_ratio=1000, max_members=10))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 25_000_000
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_wrong_checksum_or_length_in_a_zip_is_found_whatever_compressed_it(method: int, tmp_path: Path):
+    for at in (16, 24):
+        data = bytearray(sound_zip(tmp_path / "a.zip", method).read_bytes())
+        data[data.index(b"PK\x01\x02") + at] ^= 1
+        (tmp_path / "a.zip").write_bytes(data)
+        with pytest.raises(PostProcessingFailed, match="damaged"):
+            unpack(tmp_path / "a.zip")
+
+
+def test_the_members_of_a_zip_are_counted_before_its_table_is_taken_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    archive = sound_zip(tmp_path / "a.zip")
+    data = bytearray(archive.read_bytes())
+    struct.pack_into("<HH", data, len(data) - 14, 1, 1)  # what the end says of them is not believed
+    archive.write_bytes(data)
+    monkeypatch.setattr(zipfile, "ZipInfo", pytest.fail)
+    with pytest.raises(PostProcessingFailed, match="unpack_max_members"):
+        unpack(archive, limits=Limits(max_size=10**9, max_ratio=1000, max_members=2))
+
+
+def test_a_table_of_contents_that_would_fill_the_memory_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(zip_contents, "_MOST_CONTENTS", 70_000)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for index in range(2):
+            info = zipfile.ZipInfo(f"{index}")
+            info.comment = bytes(60_000)
+            archive.writestr(info, b"")
+    with pytest.raises(PostProcessingFailed, match="table of contents"):
+        unpack(tmp_path / "a.zip")
+
+
+def test_attributes_of_all_members_do_not_add_up_in_memory(tmp_path: Path):
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        for index in range(8):
+            content = tarfile.TarInfo.create_pax_global_header({f"key{index}": "x" * 20_000})
+            assert archive.fileobj is not None
+            archive.fileobj.write(content)
+            archive.addfile(tarfile.TarInfo(f"f{index}"))
+    with pytest.raises(PostProcessingFailed, match="attributes"):
+        unpack(tmp_path / "a.tar")
+
+
+def test_an_attribute_of_all_members_is_no_reason_to_refuse(tmp_path: Path):
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "a" * 40}) as archive:
+        archive.addfile(tarfile.TarInfo("f"))
+    assert content_of(unpack(tmp_path / "a.tar")) == {"f": b""}
 
 
 def test_some_of_the_disk_stays_free(tmp_path: Path):

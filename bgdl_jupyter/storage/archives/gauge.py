@@ -63,6 +63,7 @@ class Gauge:
         self.members_total: int | None = None
         self.members_done = 0
         self.expanded = 0
+        self.written = 0
 
     def cancel(self) -> None:
         """End it at the next count; from any thread."""
@@ -95,12 +96,21 @@ class Gauge:
         """Count bytes that came out, before they are written."""
         self.check()
         self.expanded += count
-        if self.expanded > self._limits.max_size:
+        self._bound(self.expanded)
+
+    def write(self, count: int) -> None:
+        """Count bytes before they are written: the holes of a sparse file never came out of anything."""
+        self.check()
+        self.written += count
+        self._bound(self.written)
+
+    def _bound(self, count: int) -> None:
+        if count > self._limits.max_size:
             self._refuse(f"becomes more than {self._limits.max_size:,} bytes", "unpack_max_size")
-        if self.expanded > max(_RATIO_COUNTS_FROM, self._limits.max_ratio * self.bytes_total):
+        if count > max(_RATIO_COUNTS_FROM, self._limits.max_ratio * self.bytes_total):
             self._refuse(f"becomes more than {self._limits.max_ratio:g} times its size", "unpack_max_ratio")
-        if self.expanded >= self._look_at:
-            self._look_at = self.expanded + _LOOK_EVERY
+        if count >= self._look_at:
+            self._look_at = count + _LOOK_EVERY
             self._look_at_disk()
 
     def _look_at_disk(self) -> None:

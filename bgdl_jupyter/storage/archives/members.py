@@ -20,9 +20,10 @@ from bgdl_jupyter.storage.archives.streams import (
     compression_of,
     decompressed,
 )
+from bgdl_jupyter.storage.archives.zip_contents import ListedFile, opened_content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from bgdl_jupyter.storage.archives.gauge import Gauge
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Bytes that `tarfile` asks for at once: it copies what is left of them for each header.
 _TAR_READ: Final = 64 << 10
+#: Characters that headers may say of all members that follow; real ones say a commit or a time.
+_MOST_ATTRIBUTES: Final = 64 << 10
 #: A link's target in a zip is the content of its member.
 _LONGEST_TARGET: Final = 4096
 _UNIX: Final = 3
@@ -136,7 +139,9 @@ def opened_members(path: Path, form: Format, gauge: Gauge, *, folder: Path, name
             case Format.TAR:
                 yield _tar_members(cast("IO[bytes]", file), gauge, folder)
             case Format.ZIP:
-                with zipfile.ZipFile(cast("IO[bytes]", file)) as archive:
+                listed = ListedFile(cast("IO[bytes]", file), gauge)
+                with zipfile.ZipFile(cast("IO[bytes]", listed)) as archive:
+                    listed.is_opening = False
                     yield _zip_members(archive, gauge)
             case Format.SINGLE:
                 yield _single_member(cast("IO[bytes]", file), gauge, name)
@@ -179,10 +184,17 @@ def _tar_members(file: IO[bytes], gauge: Gauge, folder: Path) -> Iterator[Member
             info = archive.next()
         if info is None:
             break
+        _refuse_long_attributes(archive.pax_headers)
         _let_filter_look(info, folder)
         yield _tar_member(archive, info)
         archive.members.clear()  # type: ignore[attr-defined]  # kept for who goes back; they would fill the memory
     stream.drain()
+
+
+def _refuse_long_attributes(attributes: Mapping[str, str]) -> None:
+    """Bound what headers say of all members that follow: `tarfile` keeps it, and copies it for each of them."""
+    if sum(len(name) + len(value) for name, value in attributes.items()) > _MOST_ATTRIBUTES:
+        raise PostProcessingFailed("The archive has attributes of many kilobytes for all members; it may be a trap.")
 
 
 def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
@@ -238,7 +250,7 @@ def _zip_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, gauge: Gauge) -
     modified_at = _time_of(info)
     if info.is_dir() or kind == stat.S_IFDIR:
         return Member(name=name, kind=Kind.FOLDER, modified_at=modified_at)
-    content = _Expanding(cast("Readable", archive.open(info)), gauge)
+    content = _Expanding(opened_content(archive, info), gauge)
     if kind == stat.S_IFLNK:
         with contextlib.closing(content):
             target = content.read(_LONGEST_TARGET).decode("utf-8", "surrogateescape")

@@ -102,9 +102,9 @@ def decompressed(file: IO[bytes], compression: str | None) -> Readable:
         case "bz2":
             return Framed(file, bz2.BZ2Decompressor)
         case "xz":
-            return Framed(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_MOST_MEMORY))
+            return Framed(file, lzma_decoder(lzma.FORMAT_XZ))
         case "zst":
-            return Framed(file, _zstd_decoder())
+            return Framed(file, zstd_decoder())
     return file
 
 
@@ -171,7 +171,13 @@ class Framed:
         self._decoder = self._new_decoder()
 
 
-def _zstd_decoder() -> Callable[[], _Decoder]:
+def lzma_decoder(form: int) -> Callable[[], _Decoder]:
+    """Return what makes decoders of a format of `lzma` that take no more memory than a sound file needs."""
+    return functools.partial(lzma.LZMADecompressor, form, memlimit=_MOST_MEMORY)
+
+
+def zstd_decoder() -> Callable[[], _Decoder]:
+    """Return what makes decoders of Zstandard; raises `PostProcessingFailed` where its library is missing."""
     for name in ("compression.zstd", "backports.zstd"):  # the first is Python's own from 3.14 on
         try:
             zstd = importlib.import_module(name)

@@ -113,6 +113,7 @@ class Tree:
             raise refused(member.name, "has the name of another one for this file system") from None
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             while data := content.read(CHUNK):
+                self._gauge.write(len(data))
                 file.write(data)
         content.close()
         self._files.add(parts)

@@ -34,6 +34,7 @@ _CONTENT: Final = "content"
 _PRIVATE: Final = 0o700
 _MOST_NAMES: Final = 10_000
 _SUFFIXES: Final = (".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".tar", ".zip", ".gz", ".bz2", ".xz", ".zst")
+_NO_NAMES: Final = ("", ".", "..")
 #: What libraries raise for damaged contents; some of it they raise as an ``OSError`` without a number.
 _DAMAGE: Final = (
     tarfile.TarError,
@@ -84,7 +85,7 @@ def name_without_suffix(name: str) -> str:
     """Return what an archive's name is without the endings that say that it is one."""
     short = name
     while (suffix := next((each for each in _SUFFIXES if short.lower().endswith(each)), None)) is not None:
-        if len(suffix) == len(short):
+        if short[: -len(suffix)] in _NO_NAMES:
             break
         short = short[: -len(suffix)]
         if suffix not in (".gz", ".bz2", ".xz", ".zst"):
