@@ -68,6 +68,8 @@ class PostProcessing:
         A sentence about what went wrong; empty where nothing did.
     prepared:
         Device and inode of what is unpacked and has not got its name yet.
+    footprint:
+        Inode, size and time of what was unpacked: by these a folder is known as ours to replace.
     """
 
     state: PostProcessingState = PostProcessingState.NONE
@@ -78,6 +80,7 @@ class PostProcessing:
     path: str | None = None
     error: str = ""
     prepared: tuple[int, int] | None = None
+    footprint: tuple[int, int, int] | None = None
 
     @property
     def is_pending(self) -> bool:
@@ -130,7 +133,12 @@ class PostProcessing:
         """Return what is kept of it: not how far it is, for that is begun again."""
         if self.state is _P.NONE:
             return {}
-        kept = {"path": self.path, "error": self.error or None, "prepared": self.prepared and list(self.prepared)}
+        kept = {
+            "path": self.path,
+            "error": self.error or None,
+            "prepared": self.prepared and list(self.prepared),
+            "footprint": self.footprint and list(self.footprint),
+        }
         return {"state": self.state.value} | {name: value for name, value in kept.items() if value is not None}
 
     @classmethod
@@ -138,7 +146,7 @@ class PostProcessing:
         """Return what a record says; raises ``ValueError`` or ``TypeError`` for what is no record of ours."""
         if not record:
             return NOTHING
-        prepared, path = record.get("prepared"), record.get("path")
+        prepared, path, footprint = record.get("prepared"), record.get("path"), record.get("footprint")
         if path is not None and not isinstance(path, str):
             raise TypeError("the path of what was unpacked is no text")
         return cls(
@@ -146,6 +154,7 @@ class PostProcessing:
             path=path,
             error=str(record.get("error", "")),
             prepared=None if prepared is None else (int(prepared[0]), int(prepared[1])),
+            footprint=None if footprint is None else (int(footprint[0]), int(footprint[1]), int(footprint[2])),
         )
 
 

@@ -21,11 +21,11 @@ _ALGORITHMS: Final = frozenset(
 )
 _SAME: Final = {"url": "uri", "filename": "destination", "mirror": "mirrors", "header": "headers"}
 _NUMBERS: Final = frozenset({"max_size"})
-_SWITCHES: Final = frozenset({"sensitive_query", "unpack"})
+_SWITCHES: Final = frozenset({"sensitive_query"})
 _WORDS: Final = frozenset({"cost_policy", "expect_type", "group", "priority"})
 _OPTIONS: Final = _NUMBERS | _SWITCHES | _WORDS | {"headers"}
-# Whatever a file says, it may not have a file of ours sent, a program run, or what stands elsewhere replaced: those
-# options are the caller's alone.
+# Whatever a file says, it may not have a file of ours sent, a program run, an archive unpacked, or what stands
+# elsewhere replaced: those options are the caller's alone.
 _KNOWN: Final = _ALGORITHMS | _OPTIONS | {"uri", "destination", "checksum", "mirrors", "missing"}
 _NEAR: Final = 0.8
 _TRUE: Final = frozenset({"1", "true", "yes", "y", "t"})

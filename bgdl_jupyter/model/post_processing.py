@@ -28,7 +28,12 @@ from bgdl_jupyter.model import display
 from bgdl_jupyter.model.named_functions import load_function
 from bgdl_jupyter.model.persistence import record_of
 from bgdl_jupyter.model.post_processing_plan import KEPT_AS
-from bgdl_jupyter.model.unpack_orders import discard_unpacking, order_of_operation, plan_of_operation
+from bgdl_jupyter.model.unpack_orders import (
+    discard_unpacking,
+    folders_to_replace,
+    order_of_operation,
+    plan_of_operation,
+)
 from bgdl_jupyter.post_processing import PostProcessing, PostProcessingState, advance
 from bgdl_jupyter.secret import redact
 from bgdl_jupyter.status import Step
@@ -131,7 +136,8 @@ class PostProcessor:
             return
         operation.set_trait("options", {**operation.options, KEPT_AS: plan})
         operation.post_process, operation.post_process_outcome = function, None
-        self._tell(operation, PostProcessing(state=PostProcessingState.WAITING, path=path))
+        waiting = PostProcessing(state=PostProcessingState.WAITING, path=path, footprint=following.footprint)
+        self._tell(operation, waiting)
         self.begin(operation)
 
     def warn(self) -> None:
@@ -212,7 +218,8 @@ class PostProcessor:
 
     async def _unpack(self, operation: DownloadOperation, plan: Plan, work: _Work) -> None:
         """Unpack, unless a run before this one did."""
-        order = order_of_operation(operation, plan)
+        replaces = folders_to_replace(self._runner.registry, operation)
+        order = order_of_operation(operation, plan, replaces=replaces)
         path = operation.post_processing.path
         if path is not None and await _in_thread(Path(path).exists):
             return
@@ -220,12 +227,13 @@ class PostProcessor:
         if isinstance(prepared, Prepared):
             work.is_publishing = True
             try:
-                name = await asyncio.shield(_in_thread(publish, prepared, order.collision))
+                name = await asyncio.shield(_in_thread(publish, prepared, order))
             finally:
                 work.is_publishing = False
+            footprint: tuple[int, int, int] | None = prepared.footprint
         else:
-            name = prepared
-        done = replace(operation.post_processing, path=str(name), prepared=None)
+            name, footprint = prepared, operation.post_processing.footprint
+        done = replace(operation.post_processing, path=str(name), prepared=None, footprint=footprint)
         await self._record(operation, done)
         self._tell(operation, done)
 
@@ -247,7 +255,8 @@ class PostProcessor:
             work.gauge.check()  # canceled behind the last byte
         finally:
             work.gauge = None
-        await self._record(operation, replace(operation.post_processing, prepared=prepared.identity))
+        ready = replace(operation.post_processing, prepared=prepared.identity, footprint=prepared.footprint)
+        await self._record(operation, ready)
         return prepared
 
     async def _call(self, operation: DownloadOperation, plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ from bgdl_jupyter.errors import PostProcessingFailed
 from bgdl_jupyter.model.post_processing_plan import KEPT_AS, Plan
 from bgdl_jupyter.status import CreationCollisionOption
 from bgdl_jupyter.storage.archives.unpacking import Order, discard, private_folder, target_of
+from bgdl_jupyter.storage.descriptor import Footprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
     from bgdl_jupyter.model.operation import DownloadOperation
+    from bgdl_jupyter.model.registry import Registry
 
 
 def plan_of_operation(operation: DownloadOperation) -> Plan:
@@ -25,11 +28,21 @@ def plan_of_operation(operation: DownloadOperation) -> Plan:
         raise PostProcessingFailed(f"What was to be done cannot be read: {error}") from error
 
 
-def order_of_operation(operation: DownloadOperation, plan: Plan) -> Order:
+def order_of_operation(
+    operation: DownloadOperation, plan: Plan, *, replaces: frozenset[Footprint] = frozenset()
+) -> Order:
     """Return what is to be unpacked; raises `PostProcessingFailed` where there is no file."""
     if operation.result_file is None:
         raise PostProcessingFailed("The file has no name.")
-    return _order(operation.result_file, plan, operation.collision, operation.guid)
+    return replace(_order(operation.result_file, plan, operation.collision, operation.guid), replaces=replaces)
+
+
+def folders_to_replace(registry: Registry, operation: DownloadOperation) -> frozenset[Footprint]:
+    """Return by what the folders are known that an application unpacked, where the operation may replace some."""
+    if operation.collision is not CreationCollisionOption.REPLACE_EXISTING:
+        return frozenset()
+    known = (each.post_processing.footprint for each in registry.of_application(operation.application))
+    return frozenset(Footprint(*each) for each in known if each is not None)
 
 
 def _order(archive: Path, plan: Plan, collision: CreationCollisionOption, operation_id: UUID) -> Order:

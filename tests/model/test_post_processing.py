@@ -19,6 +19,7 @@ from bgdl_jupyter.model.purging import purge
 from bgdl_jupyter.status import BackgroundTransferStatus as Status
 from bgdl_jupyter.status import Step
 from bgdl_jupyter.storage.archives import unpacking
+from bgdl_jupyter.storage.descriptor import Footprint
 from tests.downloads import DEADLINE
 from tests.servers.files import FileSpec
 
@@ -112,6 +113,7 @@ async def test_an_archive_is_unpacked_beside_the_file_and_awaited(downloader, se
         bytes_done=operation.post_processing.bytes_total,
         bytes_total=operation.size,
         members_done=2,
+        footprint=Footprint.at(work / "data"),
     )
     assert operation.post_process_result == work / "data"
     assert content_of(work / "data") == CONTENT
@@ -511,12 +513,42 @@ async def test_a_purge_removes_what_an_unpacking_left(downloader, server, restar
     assert sorted(each.name for each in work.iterdir()) == ["data.tar.gz"]
 
 
-async def test_a_manifest_says_which_of_its_files_are_archives(downloader, server, work):
-    lines = f"uri,unpack\n{server.url('/data.tar.gz')},yes\n{server.url('/plain')},no\n"
-    (work / "files.csv").write_text(lines)
+async def test_what_is_unpacked_only_the_caller_says_and_no_manifest(downloader, server, work):
+    (work / "files.csv").write_text(f"uri,unpack\n{server.url('/data.tar.gz')},yes\n")
     group = await downloader.download_many("files.csv", group="listed")
-    assert [each.post_processing.state.value for each in group.operations] == ["done", "none"]
+    assert [each.post_processing.state.value for each in group.operations] == ["none"]
+    assert not (work / "data").exists()
+    await downloader.download_many("files.csv", group="listed", unpack=True)
     assert content_of(work / "data") == CONTENT
+
+
+async def test_a_folder_of_the_user_is_never_replaced_and_the_archive_is_kept(downloader, server, work):
+    (work / "data" / "deep").mkdir(parents=True)
+    (work / "data" / "deep" / "thesis.tex").write_text("mine")
+    with pytest.raises(PostProcessingFailed, match="no folder that was unpacked here"):
+        await downloader.download(server.url("/data.tar.gz"), unpack=True, collision="replace_existing")
+    assert content_of(work / "data") == {"deep/thesis.tex": b"mine"}
+    assert sorted(each.name for each in work.iterdir()) == ["data", "data.tar.gz"]
+
+
+async def test_the_working_folder_is_never_replaced(downloader, server, work):
+    (work / "mine").write_text("mine")
+    with pytest.raises(PostProcessingFailed):
+        await downloader.download(server.url("/data.tar.gz"), unpack=".", collision="replace_existing")
+    assert sorted(each.name for each in work.iterdir()) == ["data.tar.gz", "mine"]
+
+
+async def test_what_was_unpacked_and_left_alone_is_replaced_also_after_a_restart(downloader, server, restart, work):
+    await downloader.download(server.url("/data.tar.gz"), unpack="here")
+    later = restart()
+    await later.download(server.url("/more.zip"), unpack="here", collision="replace_existing")
+    inode = (work / "here").stat().st_ino
+    await later.download(server.url("/data.tar.gz"), "other.tgz", unpack="here", collision="replace_existing")
+    assert (work / "here").stat().st_ino != inode
+    (work / "here" / "mine").write_text("mine")
+    with pytest.raises(PostProcessingFailed, match="left as it came"):
+        await later.download(server.url("/more.zip"), "third.zip", unpack="here", collision="replace_existing")
+    assert (work / "here" / "mine").exists()
 
 
 async def test_a_manifest_cannot_name_a_function(downloader, server, work, module):

@@ -37,6 +37,7 @@ from bgdl_jupyter.storage.archives.unpacking import (
     publish,
     still_prepared,
 )
+from bgdl_jupyter.storage.descriptor import Footprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,9 +90,17 @@ def unpack(
     *,
     collision: CreationCollisionOption = GENERATE,
     limits: Limits = PLENTY,
+    replaces: Path | None = None,
 ) -> Path:
-    order = Order(archive=archive, folder=folder, collision=collision, operation_id=uuid4())
-    return publish(prepare(order, Gauge(archive, archive.parent, limits)), collision)
+    known = Footprint.at(replaces) if replaces is not None else None
+    order = Order(
+        archive=archive,
+        folder=folder,
+        collision=collision,
+        operation_id=uuid4(),
+        replaces=frozenset() if known is None else frozenset({known}),
+    )
+    return publish(prepare(order, Gauge(archive, archive.parent, limits)), order)
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
@@ -610,9 +619,48 @@ def test_an_existing_folder_is_replaced_where_that_was_asked(
         monkeypatch.setattr(unpacking, "_make_durable", lambda _: None)
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "old").write_text("old")
-    assert unpack(sound_tar(tmp_path / "a.tar"), collision=REPLACE) == tmp_path / "a"
+    assert unpack(sound_tar(tmp_path / "a.tar"), collision=REPLACE, replaces=tmp_path / "a") == tmp_path / "a"
     assert content_of(tmp_path / "a") == CONTENT
     assert_nothing_is_left(tmp_path, "a", "a.tar")
+
+
+def test_a_folder_that_was_not_unpacked_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "a" / "deep").mkdir(parents=True)
+    (tmp_path / "a" / "deep" / "thesis.tex").write_text("mine")
+    monkeypatch.setattr(unpacking, "_unpack", pytest.fail)
+    with pytest.raises(DestinationExists, match="no folder that was unpacked here"):
+        unpack(sound_tar(tmp_path / "a.tar"), collision=REPLACE)
+    assert content_of(tmp_path / "a") == {"deep/thesis.tex": b"mine"}
+
+
+def test_a_folder_that_comes_into_being_meanwhile_is_not_replaced_either(tmp_path: Path):
+    archive = sound_tar(tmp_path / "a.tar")
+    order = Order(archive=archive, folder=None, collision=REPLACE, operation_id=uuid4())
+    prepared = prepare(order, Gauge(archive, tmp_path, PLENTY))
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "mine").write_text("mine")
+    with pytest.raises(DestinationExists):
+        publish(prepared, order)
+    assert content_of(tmp_path / "a") == {"mine": b"mine"}
+
+
+@pytest.mark.parametrize("at", ["a", "a/below"])
+def test_the_working_folder_and_one_above_it_are_never_replaced(
+    at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "a" / "below").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / at)
+    with pytest.raises(DestinationExists, match="working folder"):
+        unpack(sound_tar(tmp_path / "a.tar"), collision=REPLACE, replaces=tmp_path / "a")
+    assert (tmp_path / "a" / "below").is_dir()
+
+
+def test_a_folder_that_holds_the_archive_is_never_replaced(tmp_path: Path):
+    (tmp_path / "a" / "below").mkdir(parents=True)
+    archive = sound_tar(tmp_path / "a" / "below" / "a.tar")
+    with pytest.raises(DestinationExists, match="the archive"):
+        unpack(archive, tmp_path / "a", collision=REPLACE, replaces=tmp_path / "a")
+    assert archive.is_file()
 
 
 @pytest.mark.parametrize("kind", ["file", "link"])
@@ -684,7 +732,7 @@ def test_what_a_crash_left_is_begun_anew_or_found_again(tmp_path: Path):
     assert find_published(tmp_path / "a", prepared.identity) is None
     assert still_prepared(order, prepared.identity) == prepared
     assert still_prepared(order, (0, 0)) is None
-    path = publish(prepared, GENERATE)
+    path = publish(prepared, order)
     assert content_of(path) == CONTENT
     assert find_published(tmp_path / "a", prepared.identity) == path
     assert still_prepared(order, prepared.identity) is None

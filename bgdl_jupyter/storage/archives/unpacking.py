@@ -14,18 +14,19 @@ import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.errors import DestinationExists, PostProcessingFailed, StorageFailed
 from bgdl_jupyter.status import CreationCollisionOption
 from bgdl_jupyter.storage.archives.members import Format, format_of, opened_members
 from bgdl_jupyter.storage.archives.tree import Tree
+from bgdl_jupyter.storage.descriptor import Footprint
 from bgdl_jupyter.storage.disk import failing_as, make_directories, storage_failed, sync_directory
 from bgdl_jupyter.storage.filenames import unique_names
 from bgdl_jupyter.storage.publishing import exchange, rename_exclusively
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from uuid import UUID
 
     from bgdl_jupyter.storage.archives.gauge import Gauge
@@ -64,21 +65,25 @@ class Order:
         What to do when that exists.
     operation_id:
         Whose it is: the private folder bears it.
+    replaces:
+        What folders are known by that may be replaced: those that were unpacked, and left alone since.
     """
 
     archive: Path
     folder: Path | None
     collision: CreationCollisionOption
     operation_id: UUID
+    replaces: frozenset[Footprint] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """What is unpacked and has no name yet: where it is to go, where it is, and its device and inode."""
+    """What is unpacked and has no name yet: where it is to go, where it is, and by what it is known."""
 
     target: Path
     content: Path
     identity: tuple[int, int]
+    footprint: Footprint
 
 
 def name_without_suffix(name: str) -> str:
@@ -112,6 +117,8 @@ def prepare(order: Order, gauge: Gauge) -> Prepared:
 
     Raises
     ------
+    DestinationExists
+        The name is taken by what is not replaced; nothing was unpacked.
     PostProcessingFailed
         The archive is damaged, unknown or unsafe, or it becomes too large; nothing is left of it.
     UnpackCanceled
@@ -122,6 +129,8 @@ def prepare(order: Order, gauge: Gauge) -> Prepared:
     target = target_of(order)
     if order.collision is CreationCollisionOption.FAIL_IF_EXISTS:
         _refuse_existing(target)
+    elif order.collision is CreationCollisionOption.REPLACE_EXISTING:
+        _refuse_foreign(target, order)
     make_directories(target.parent)
     private = private_folder(target.parent, order.operation_id)
     discard(private)
@@ -134,7 +143,12 @@ def prepare(order: Order, gauge: Gauge) -> Prepared:
     except BaseException:
         discard(private)
         raise
-    return Prepared(target=target, content=content, identity=(status.st_dev, status.st_ino))
+    return _prepared(target, content, status)
+
+
+def _prepared(target: Path, content: Path, status: os.stat_result) -> Prepared:
+    identity = (status.st_dev, status.st_ino)
+    return Prepared(target=target, content=content, identity=identity, footprint=Footprint.of(status))
 
 
 def _unpack(order: Order, private: Path, target: Path, gauge: Gauge) -> Path:
@@ -170,6 +184,30 @@ def _refuse_existing(target: Path) -> None:
         raise DestinationExists(f"{str(target)!r} exists.")
 
 
+def _refuse_foreign(target: Path, order: Order) -> None:
+    """Refuse to replace a folder that is not as it was unpacked, or that something stands in which is in use."""
+    with failing_as(target, "publish"):
+        if target.is_symlink() or not target.is_dir():
+            return  # no folder goes
+        if Footprint.at(target) not in order.replaces:
+            raise DestinationExists(
+                f"{str(target)!r} is there, and is no folder that was unpacked here and left as it came.",
+                hint="Move it away, or unpack into another folder; GENERATE_UNIQUE_NAME keeps both.",
+            )
+        if any(each.is_relative_to(target.resolve()) for each in _in_use(order)):
+            raise DestinationExists(
+                f"{str(target)!r} holds the working folder or the archive; it is not replaced.",
+                hint="Unpack into another folder; GENERATE_UNIQUE_NAME keeps both.",
+            )
+
+
+def _in_use(order: Order) -> list[Path]:
+    paths = [order.archive.resolve()]
+    with contextlib.suppress(FileNotFoundError):  # somebody removed it
+        paths.append(Path.cwd().resolve())
+    return paths
+
+
 def _make_durable(folder: Path) -> None:
     """Have all that was written reach the disk, in one go: one file after the other takes a hundred times as long."""
     if sys.platform == "linux":
@@ -187,7 +225,7 @@ def _make_durable(folder: Path) -> None:
 # --------------------------------------------------------------------------------------------------------- its name
 
 
-def publish(prepared: Prepared, collision: CreationCollisionOption) -> Path:
+def publish(prepared: Prepared, order: Order) -> Path:
     """
     Give what is prepared its name, and return it.
 
@@ -202,16 +240,18 @@ def publish(prepared: Prepared, collision: CreationCollisionOption) -> Path:
     """
     target, content = prepared.target, prepared.content
     with failing_as(target, "publish"):
-        path = _place(content, target, collision)
+        path = _place(content, target, order)
     discard(content.parent)
     sync_directory(target.parent)
     return path
 
 
-def _place(content: Path, target: Path, collision: CreationCollisionOption) -> Path:
+def _place(content: Path, target: Path, order: Order) -> Path:
+    collision = order.collision
     if collision is CreationCollisionOption.FAIL_IF_EXISTS:
         _refuse_existing(target)
     elif collision is CreationCollisionOption.REPLACE_EXISTING and os.path.lexists(target):
+        _refuse_foreign(target, order)  # it may have come into being meanwhile
         return _replace(content, target)
     elif collision is CreationCollisionOption.OPEN_IF_EXISTS and _is_same(content, target):
         return target
@@ -266,7 +306,7 @@ def still_prepared(order: Order, identity: tuple[int, int]) -> Prepared | None:
         return None
     if (status.st_dev, status.st_ino) != identity:
         return None
-    return Prepared(target=target, content=content, identity=identity)
+    return _prepared(target, content, status)
 
 
 def discard(private: Path) -> None:
