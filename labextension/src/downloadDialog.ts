@@ -104,7 +104,13 @@ function refusalWords(refused: Refusal, trans: Translations): string {
     case 'scheme':
       return trans.__('Only http, https, ftp and ftps addresses can be downloaded.');
     case 'password':
-      return trans.__('The line stays in the notebook: leave the password out and set server_credential in a cell.');
+      return trans.__(
+        'The line stays in the notebook: leave the name and the password out and set server_credential in a cell.'
+      );
+    case 'signed':
+      return trans.__(
+        'The line stays in the notebook, and this link holds a secret: call download() with a variable in a cell.'
+      );
     case 'destination':
       return trans.__('A destination may not contain quotes, backslashes or any of $ ` { } ! ?');
     case 'group':

@@ -8,7 +8,7 @@ export interface IRequest {
   readonly group: string;
 }
 
-export type Refusal = 'address' | 'scheme' | 'password' | 'destination' | 'group';
+export type Refusal = 'address' | 'scheme' | 'password' | 'signed' | 'destination' | 'group';
 
 export type Line = { readonly code: string } | { readonly refused: Refusal };
 
@@ -19,6 +19,11 @@ const SCHEMES = ['http:', 'https:', 'ftp:', 'ftps:'];
 const UNSAFE_IN_ADDRESS = /[^A-Za-z0-9\-._~:/?#[\]@!&()*+,;=%]/g;
 const UNSAFE_IN_WORD = /["'`$\\{}?!\u0000-\u001f\u007f\u2028\u2029]/;
 const PLAIN_WORD = /^[A-Za-z0-9_.,:/+@=~][A-Za-z0-9_.,:/+@=~-]*$/;
+
+// What a parameter that signs or authorises a request is called; the kernel hides the same (bgdl_jupyter/uris.py).
+const SECRET_WORD =
+  /^(?:x-amz-|x-goog-|x-ms-)|token|signature|secret|password|passwd|credential|api[-_]?key|access[-_]?key/i;
+const SECRET_NAME = /^(?:sig|key|auth|jwt|se|sp|sv|sr|spr|skoid|policy|key-pair-id|hmac|expires)$/i;
 
 /** Return the code of a cell that starts the download, or why there can be none. */
 export function magicLine(request: IRequest, options: { loadExtension: boolean }): Line {
@@ -56,13 +61,23 @@ function safeAddress(text: string): string | { refused: Refusal } {
   if (!SCHEMES.includes(url.protocol) || url.hostname === '') {
     return { refused: 'scheme' };
   }
-  if (url.password !== '') {
-    // The line stays in the notebook.
+  // The line stays in the notebook.
+  if (url.username !== '' || url.password !== '') {
     return { refused: 'password' };
+  }
+  if (hasSecretQuery(url)) {
+    return { refused: 'signed' };
   }
   url.hash = '';
   const escaped = url.href.replace(UNSAFE_IN_ADDRESS, percentEncoded);
   return escaped.replace(/\?+$/, marks => (marks.length === 1 ? '' : `?${'%3F'.repeat(marks.length - 1)}`));
+}
+
+/** Whether a parameter's name, as it stands or decoded, says that the query is a secret. */
+function hasSecretQuery(url: URL): boolean {
+  const written = url.search.slice(1).split(/[&;]/);
+  const names = [...written.map(each => each.replace(/=.*/s, '')), ...url.searchParams.keys()];
+  return names.some(name => SECRET_WORD.test(name) || SECRET_NAME.test(name));
 }
 
 /** Encode a character of an address, which `URL` has already made ASCII. */

@@ -41,11 +41,29 @@ describe('the line of a dialog', () => {
     assert.equal(code('https://host.example/a', '', '-x'), 'refused: group');
   });
 
+  it('refuses a link that is signed or holds a token, and no other with a query', () => {
+    for (const query of [
+      'X-Amz-Signature=0',
+      'a=1&access_token=0',
+      'a=1;sig=0',
+      'API-Key=0',
+      'se=2030&sp=r',
+      't%6fken=0',
+      'jwt'
+    ]) {
+      assert.equal(code(`https://host.example/a?${query}`), 'refused: signed', query);
+    }
+    for (const query of ['page=2', 'keyboard=qwerty', 'q=token', 'design=1']) {
+      assert.equal(code(`https://host.example/a?${query}`), `%bgdl https://host.example/a?${query}`);
+    }
+  });
+
   it('refuses what it cannot say safely', () => {
     assert.equal(code('not an address'), 'refused: address');
     assert.equal(code('javascript:alert(1)'), 'refused: scheme');
     assert.equal(code('file:///etc/passwd'), 'refused: scheme');
     assert.equal(code('https://ada:secret@host.example/'), 'refused: password');
+    assert.equal(code('https://ghp_token@host.example/'), 'refused: password');
     assert.equal(code('https://host.example/', '{x}'), 'refused: destination');
     assert.equal(code('https://host.example/', 'a\nb'), 'refused: destination');
     assert.equal(code('https://host.example/', '', 'a"b'), 'refused: group');
