@@ -148,11 +148,12 @@ def add_manifest_arguments(parser: argparse.ArgumentParser) -> None:
     add("--format", choices=MANIFEST_FORMATS, help="of the manifest, where it cannot be told from the file")
     add("--base-uri", metavar="URI", help="where the files of a pooch registry are")
     add("--skip-invalid", action="store_true", help="go on without the lines that cannot be used")
+    add("--allow-hidden", action="store_true", help="let the manifest name files and folders that begin with a dot")
 
 
 def manifest_options(given: argparse.Namespace) -> dict[str, Any]:
     """Return what was given by `add_manifest_arguments` as the keywords of `download_many`."""
-    return {"format": given.format, "base_uri": given.base_uri, "skip_invalid": given.skip_invalid}
+    return {name: getattr(given, name) for name in ("format", "base_uri", "skip_invalid", "allow_hidden")}
 
 
 def add_selection_arguments(parser: argparse.ArgumentParser) -> None:

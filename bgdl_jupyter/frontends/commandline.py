@@ -159,7 +159,7 @@ def _go_on_with(operations: list[DownloadOperation], given: argparse.Namespace) 
     else:
         for each in operations:
             if each.standing.is_success:
-                print(each.post_processing.path or each.destination)
+                print(display.plain(str(each.post_processing.path or each.destination)))
     return _code(operations)
 
 

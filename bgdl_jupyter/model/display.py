@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import html
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.status import TransferActivity
+from bgdl_jupyter.storage.filenames import HOSTILE_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.operation_state import OperationState
     from bgdl_jupyter.post_processing import PostProcessing
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 _THOUSAND: Final = 1000
 _MOST_ROWS: Final = 50
@@ -32,7 +31,7 @@ _ACTIVITIES: Final = {
 
 def plain(text: str) -> str:
     """Return the text with control and direction characters replaced: they could forge a line."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return HOSTILE_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def size(count: float) -> str:

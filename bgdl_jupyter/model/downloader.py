@@ -24,7 +24,7 @@ from bgdl_jupyter.model.draft import Drafting, check_group_name, credential_of, 
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.host import host
-from bgdl_jupyter.model.intake import Intake, drafts_like
+from bgdl_jupyter.model.intake import Intake, drafts_like, limits_of
 from bgdl_jupyter.model.notifications import Notifying
 from bgdl_jupyter.model.post_processing_plan import UNPACK_LIMITS
 from bgdl_jupyter.model.probing import probe
@@ -171,6 +171,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         base_uri: str | None = None,
         format: str | None = None,  # noqa: A002 (what pandas and pyarrow call it, too)
         skip_invalid: bool = False,
+        allow_hidden: bool = False,
         **options: Unpack[CommonOptions],
     ) -> BackgroundTransferGroup:
         """
@@ -193,8 +194,10 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
             ``aria2``, ``csv``, ``jsonl``, ``metalink``, ``parquet`` or ``pooch``; None to tell it from the file.
         skip_invalid:
             Leave out the lines that cannot be used, with a warning, instead of raising.
+        allow_hidden:
+            Let a file or a data frame name destinations that begin with a dot.
         options:
-            For all of them, as for `create_download`.
+            For all of them, as for `create_download`; a file makes limits stricter, never looser.
 
         Raises
         ------
@@ -211,7 +214,9 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
             drafts_like(given, self._drafting),
             check_draft=Creation(self._runner, self._application()).check_existing,
             options=given,
+            limits=limits_of(given, self._defaults()),
             directory=(directory or ".") if is_fenced else None,
+            allows_hidden=allow_hidden,
             skips_invalid=skip_invalid,
         )
         intake.check()

@@ -13,6 +13,7 @@ import os
 import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.errors import InvalidManifest, InvalidRequest, ManifestProblem
@@ -21,8 +22,9 @@ from bgdl_jupyter.manifests.lines import MAX_ENTRIES
 from bgdl_jupyter.manifests.source import FORMATS, format_of_text
 from bgdl_jupyter.model.option_checks import checksum_of, without_checksum
 from bgdl_jupyter.model.stores import is_store, local_path
-from bgdl_jupyter.status import CreationCollisionOption
+from bgdl_jupyter.status import BackgroundTransferCostPolicy, CreationCollisionOption
 from bgdl_jupyter.storage.digests import parse_checksum, strongest
+from bgdl_jupyter.storage.filenames import HOSTILE_CHARACTERS
 from bgdl_jupyter.uris import identity
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ _SHOWN_PROBLEMS: Final = 5
 # Drafts of so few lines are kept from the first reading to the second.
 _KEPT: Final = 2000
 _FINGERPRINT: Final = 16
+_LIMITS: Final = ("cost_policy", "expect_type", "max_size", "sensitive_query")
 
 
 class Intake:
@@ -58,8 +61,12 @@ class Intake:
         Raises `InvalidRequest` for what stands in the way of a draft.
     options:
         For every line; a line's own come first.
+    limits:
+        As `limits_of` returns them: what lines of a foreign source may make stricter and never looser.
     directory:
         Where the destinations are, and may not get out of; None to let code name any path.
+    allows_hidden:
+        Whether destinations of a foreign source may have names that begin with a dot.
     skips_invalid:
         Whether lines that cannot be used are left out instead of ending it all.
     """
@@ -72,13 +79,17 @@ class Intake:
         check_draft: Callable[[Draft], object],
         options: Mapping[str, Any],
         directory: str | os.PathLike[str] | None,
+        limits: Mapping[str, Any] = MappingProxyType({}),
+        allows_hidden: bool = False,
         skips_invalid: bool = False,
     ) -> None:
         self._source = source
         self._make_draft = make_draft
         self._check_draft = check_draft
         self._options = options
-        self._folder = Folder(directory) if directory is not None else None
+        self._limits = limits
+        refuses_hidden = source.is_foreign and not allows_hidden
+        self._folder = Folder(directory, refuses_hidden=refuses_hidden) if directory is not None else None
         self._skips_invalid = skips_invalid
         self._bad: set[int] = set()
         self._kept: list[Draft] | None = []
@@ -163,7 +174,8 @@ class Intake:
         return draft
 
     def _own_options(self, entry: ManifestEntry) -> Mapping[str, Any]:
-        options = {**self._options, **entry.options}
+        own = stricter(entry.options, self._limits) if self._source.is_foreign else entry.options
+        options = {**self._options, **own}
         headers = self._options.get("headers")
         if headers and "headers" in entry.options:
             options["headers"] = {**headers, **entry.options["headers"]}
@@ -188,6 +200,26 @@ def drafts_like(common: Mapping[str, Any], drafting_of: Callable[[Mapping[str, A
         return drafting_of(own).draft(uri, place)
 
     return draft
+
+
+def limits_of(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the limits that the caller set by options, and where none was given those of the downloader."""
+    limits = {"max_size": defaults["options"]["max_size"], "expect_type": defaults["options"]["expect_type"]}
+    if defaults["cost_policy"] != BackgroundTransferCostPolicy.DEFAULT:
+        limits["cost_policy"] = defaults["cost_policy"]
+    limits |= {name: options[name] for name in _LIMITS if options.get(name) is not None}
+    return {name: value for name, value in limits.items() if value is not None}
+
+
+def stricter(options: Mapping[str, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a line within limits: the smaller size, the query hidden for either, all else theirs."""
+    bounded = dict(options)
+    bounded |= {name: limits[name] for name in ("cost_policy", "expect_type") if name in options and name in limits}
+    if "max_size" in options and "max_size" in limits:
+        bounded["max_size"] = min(options["max_size"], limits["max_size"])
+    if "sensitive_query" in options and limits.get("sensitive_query"):
+        bounded["sensitive_query"] = True
+    return bounded
 
 
 def is_manifest(text: str) -> bool:
@@ -274,7 +306,8 @@ def best_checksum(checksums: tuple[str, ...]) -> str:
 class Folder:
     """The folder of a manifest's destinations (or the URL of one in a store), which none of them may leave."""
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
+    def __init__(self, directory: str | os.PathLike[str], *, refuses_hidden: bool = False) -> None:
+        self._refuses_hidden = refuses_hidden
         self._directory = os.fspath(directory)
         self._real: str | None = None
         self._inside: set[str] = set()
@@ -290,10 +323,11 @@ class Folder:
         Raises
         ------
         InvalidRequest
-            It is absolute, has ``..`` in it, or a link leads it out of the folder.
+            It is absolute, has ``..`` in it, a link leads it out of the folder, or a name in it is hidden and none
+            may be.
         """
         name = os.fspath(destination) if destination is not None else ""
-        flaw = flaw_of(name)
+        flaw = flaw_of(name) or (self._refuses_hidden and _hidden(name))
         if flaw:
             raise InvalidRequest(f"the destination {name[:100]!r} {flaw}")
         path = f"{self._directory.rstrip('/')}/{name}"
@@ -311,11 +345,18 @@ def _is_within(path: str, folder: str) -> bool:
 
 def flaw_of(name: str) -> str:
     """Return why a relative name is not safe, in words; empty where it is, on whatever system."""
-    if any(ord(character) < 32 for character in name):  # noqa: PLR2004 (the control characters)
-        return "has a control character in it"
+    if HOSTILE_CHARACTERS.search(name):
+        return "has an invisible or control character in it"
     windows = PureWindowsPath(name)
     if name.startswith(("/", "\\", "~")) or windows.drive or "://" in name:
         return "is absolute; name it from the folder on (directory= says which that is)"
     if ".." in windows.parts or ".." in PurePosixPath(name).parts:
         return "leads out of the folder with '..'"
+    return ""
+
+
+def _hidden(name: str) -> str:
+    """Return what is wrong with a relative name that hides; what shells and kernels run unasked has such names."""
+    if any(part.startswith(".") for part in PureWindowsPath(name).parts):
+        return "has a name in it that begins with a dot; if that is meant, say allow_hidden=True (--allow-hidden)"
     return ""

@@ -105,9 +105,12 @@ class ManifestOptions(CommonOptions, total=False):
         ``aria2``, ``csv``, ``jsonl``, ``metalink``, ``parquet`` or ``pooch``; None to tell it from the file.
     skip_invalid:
         Leave out the lines that cannot be used, with a warning, instead of raising.
+    allow_hidden:
+        Let a file or a data frame name destinations that begin with a dot, which shells and kernels may run unasked.
     """
 
     directory: str | os.PathLike[str] | None
     base_uri: str | None
     format: str | None
     skip_invalid: bool
+    allow_hidden: bool

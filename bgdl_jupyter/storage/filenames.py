@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MAX_NAME_BYTES: Final = 200
 #: How many names like one that is taken are tried.
 MOST_NAMES: Final = 10_000
+#: Characters that end a text, move a cursor, or show another name than the one that is there.
+HOSTILE_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _MAX_EXTENSION_BYTES: Final = 20
 _PATH_NAME_MAX: Final = 255
 

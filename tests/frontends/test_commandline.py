@@ -387,5 +387,8 @@ def test_a_manifest_with_a_wrong_line_is_wrong_usage(
     assert main(["get", "--manifest", "list.txt"]) == Exit.USAGE
     assert "line 2: No transport for the scheme 'gopher'" in capsys.readouterr().err
     assert main(["get", "--quiet", "--manifest", "list.txt", "--skip-invalid"]) == Exit.DONE
+    (work / "hidden.txt").write_text(f"{server.url('/b.bin')}\n  out=.b.bin\n")
+    assert main(["get", "--manifest", "hidden.txt"]) == Exit.USAGE
+    assert main(["get", "--quiet", "--manifest", "hidden.txt", "--allow-hidden"]) == Exit.DONE
     assert main(["get"]) == Exit.USAGE
     assert main(["get", "--manifest", "list.txt", "http://x/a"]) == Exit.USAGE

@@ -15,6 +15,7 @@ from bgdl_jupyter.errors import InvalidManifest, InvalidRequest
 from bgdl_jupyter.manifests.source import source_of
 from bgdl_jupyter.model import intake
 from bgdl_jupyter.model.credentials import PasswordCredential
+from bgdl_jupyter.status import BackgroundTransferCostPolicy as CostPolicy
 from bgdl_jupyter.status import BackgroundTransferPriority as Priority
 from bgdl_jupyter.status import Integrity
 from tests.servers.content import file_sha256
@@ -108,9 +109,13 @@ def test_every_bad_line_is_named_and_nothing_was_created(downloader: BackgroundD
         "http://x/10,C:\\j,,\n"
         "http://x/11,k\\..\\..\\k,,\n"
         "http://user:s3cr3t@:port/12,l,,\n"
+        "http://x/13,m\u202egpj.exe,,\n"
+        "http://x/14,n\x9b2J,,\n"
     )
     problems = dict(refusal(downloader, text))
-    assert sorted(problems) == list(range(3, 14))
+    assert sorted(problems) == list(range(3, 16))
+    assert problems[14].endswith("has an invisible or control character in it")
+    assert problems[15].endswith("has an invisible or control character in it")
     assert problems[3].startswith("No transport for the scheme 'gopher'")
     assert problems[4] == "the destination '../c' leads out of the folder with '..'"
     for line in (5, 10, 11):
@@ -213,6 +218,48 @@ def test_an_option_of_the_call_holds_for_every_line_and_the_line_comes_first(
     group = downloader.download_many(lines, group="all", priority="high", headers={"A": "1"})
     assert [each.priority for each in group.operations] == [Priority.HIGH, Priority.LOW]
     assert [dict(each.request_headers) for each in group.operations] == [{"A": "1"}, {"A": "1", "B": "2"}]
+
+
+def test_a_file_makes_the_limits_of_its_caller_stricter_and_never_looser(
+    downloader: BackgroundDownloader, server: FaultServer
+):
+    rows = (
+        "uri,max_size,expect_type,cost_policy,sensitive_query\n"
+        f"{server.url('/0.bin')}?t=1,99999,*/*,always,no\n"
+        f"{server.url('/1.bin')}?t=1,2000,,,\n"
+    )
+    caller: Any = {"max_size": 5000, "expect_type": "application/*", "cost_policy": "unrestricted_only"}
+    group = downloader.download_many(io.StringIO(rows), group="asked", **caller, sensitive_query=True)
+    assert [each.options["max_size"] for each in group.operations] == [5000, 2000]
+    assert {each.options["expect_type"] for each in group.operations} == {"application/*"}
+    assert {each.cost_policy for each in group.operations} == {CostPolicy.UNRESTRICTED_ONLY}
+    assert not any("t=1" in each.requested_uri for each in group.operations)
+
+
+def test_a_file_does_not_loosen_what_the_downloader_says_either(
+    new_downloader: Callable[..., BackgroundDownloader], server: FaultServer
+):
+    strict = new_downloader(max_size=5000, expect_type="application/*", cost_policy=CostPolicy.UNRESTRICTED_ONLY)
+    rows = f"uri,max_size,expect_type,cost_policy\n{server.url('/0.bin')},99999,*/*,always\n"
+    (operation,) = strict.download_many(io.StringIO(rows), group="set").operations
+    assert (operation.options["max_size"], operation.options["expect_type"]) == (5000, "application/*")
+    assert operation.cost_policy is CostPolicy.UNRESTRICTED_ONLY
+
+
+def test_a_file_names_no_hidden_file_unless_the_caller_lets_it(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path
+):
+    hidden = (".bashrc", ".ipython/profile_default/startup/00.py", "a/.b/c", "a\\.b")
+    text = "uri,destination\n" + "".join(f"{server.url('/0.bin')}?{each},{each}\n" for each in hidden)
+    problems = refusal(downloader, text)
+    assert [line for line, _ in problems] == [2, 3, 4, 5]
+    assert all("--allow-hidden" in reason for _, reason in problems)
+    rows = f"uri,destination\n{server.url('/0.bin')},.cache/a.bin\n"
+    downloader.download_many(io.StringIO(rows), group="let", allow_hidden=True).wait(WAIT).raise_for_errors()
+    assert (work / ".cache" / "a.bin").exists()
+    in_code = [{"uri": server.url("/1.bin"), "destination": ".cache/b.bin"}]
+    downloader.download_many(in_code, group="code").wait(WAIT).raise_for_errors()
+    assert (work / ".cache" / "b.bin").exists()
 
 
 def test_wrong_ways_to_call_it_are_refused(downloader: BackgroundDownloader, work: Path):

@@ -7,13 +7,11 @@ import re
 from typing import Final
 
 from bgdl_jupyter.errors import PostProcessingFailed
-from bgdl_jupyter.storage.filenames import safe_name
+from bgdl_jupyter.storage.filenames import HOSTILE_CHARACTERS, safe_name
 
 Parts = tuple[str, ...]
 
 _DRIVE: Final = re.compile(r"[A-Za-z]:[\\/]")
-# Characters that end a text, move a cursor, or show another name than the one that is there.
-_HOSTILE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SHOWN: Final = 100
 
 
@@ -32,7 +30,7 @@ def parts_of(name: str) -> Parts:
     if ".." in parts:
         raise refused(name, "leads out of the folder")
     for part in parts:
-        if _HOSTILE.search(part):
+        if HOSTILE_CHARACTERS.search(part):
             raise refused(name, "has invisible or control characters in its name")
         if os.name == "nt" and safe_name(part) != part:
             raise refused(name, "has a name that Windows does not allow")
@@ -46,7 +44,7 @@ def is_absolute(name: str) -> bool:
 
 def is_unsafe_text(target: str) -> bool:
     """Whether a link's target is absolute or holds what no name should."""
-    return is_absolute(target) or _HOSTILE.search(target) is not None
+    return is_absolute(target) or HOSTILE_CHARACTERS.search(target) is not None
 
 
 def refused(name: str, why: str) -> PostProcessingFailed:
