@@ -90,6 +90,8 @@ def start(*arguments: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[st
 def test_get_brings_a_file_and_prints_its_path(server: FaultServer, work: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["get", server.url("/a.bin"), "--sha256", SMALL.sha256]) == Exit.DONE
     assert capsys.readouterr().out == f"{work / 'a.bin'}\n"
+    assert main(["get", "--quiet", server.url("/b.bin"), "\u202eb.bin"]) == Exit.DONE
+    assert "\u202e" not in capsys.readouterr().out  # it would show another name than the one that is there
     assert (work / "a.bin").stat().st_size == SMALL.size
 
 
