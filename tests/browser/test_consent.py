@@ -60,7 +60,7 @@ def test_allow_lifts_the_limits_of_what_runs_and_of_what_waits(asked: NotebookPa
     expect(asked.output(1)).to_contain_text("is_unconstrained=True, reason='You allowed it.'")
     expect(asked.output(1)).to_contain_text("Allowed.")
     # Both at once, and in a fraction of the eight minutes that the limit would take.
-    server.wait_until(lambda: server.body_bytes_sent() >= len(PATHS) * SIZE)
+    server.wait_until(lambda: server.body_bytes_sent() >= len(PATHS) * SIZE, 45)
 
 
 def test_deny_leaves_the_limits_as_they_are(asked: NotebookPage, server: FaultServer):

@@ -110,7 +110,7 @@ def test_alerts_go_only_to_the_notification_center_where_the_user_wants_it(
 #: What the page says and the cell are on their way at the same time.
 _WAIT_FOR_REFUSAL = """
 import time
-downloader, deadline = bgdl_jupyter.default_downloader(), time.monotonic() + 15
+downloader, deadline = bgdl_jupyter.default_downloader(), time.monotonic() + 45
 while downloader.notification_setting.name == "ENABLED" and time.monotonic() < deadline:
     time.sleep(0.05)
 downloader.notification_setting.name"""
@@ -129,7 +129,7 @@ def test_the_kernel_knows_that_the_user_wants_nothing_to_pop_up(
     seen.show_panel()
     expect(seen.row("0.bin")).to_be_visible()
     notebook.run_cell(1)
-    expect(notebook.output(1)).to_contain_text("DISABLED_FOR_USER")
+    expect(notebook.output(1)).to_contain_text("DISABLED_FOR_USER", timeout=50_000)
     notebook.run_cell(2)
     # What pops up nowhere is still to be read where the downloads are.
     expect(notebook.output(2)).to_contain_text("Downloaded 0.bin")
@@ -145,7 +145,7 @@ def test_what_an_earlier_kernel_began_is_told_once_as_of_the_time_away(
     server.wait_until(lambda: server.body_bytes_sent() >= 50_000)
     seen = Extension(notebook.page)
     notebook.restart_kernel()
-    server.wait_until(lambda: len(server.requests("/0.bin")) == 2)
+    server.wait_until(lambda: len(server.requests("/0.bin")) == 2, 45)  # a kernel has to start meanwhile
     server.events.set("go")
     expect(seen.toast("While you were away: Downloaded 0.bin")).to_be_visible()
     expect(seen.toasts).to_have_count(1)

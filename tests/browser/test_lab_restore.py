@@ -40,7 +40,7 @@ def test_downloads_go_on_by_themselves_after_the_kernel_restarted(
     expect(seen.row("a.bin")).to_contain_text("of 16.0 MB")
     notebook.restart_kernel()
     expect(seen.row("a.bin")).to_contain_text(re.compile(r"of 16\.0 MB · .*B/s"))
-    server.wait_until(lambda: len(server.requests("/a.bin")) >= 2)
+    server.wait_until(lambda: len(server.requests("/a.bin")) >= 2, 45)
     assert server.requests("/a.bin")[-1].header("Range") is not None
 
 
