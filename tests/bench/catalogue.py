@@ -353,7 +353,7 @@ PROOFS: Final = {
         "very many ends at once", "five_hundred_downloads_end_in_one_toast", "many_events_of_one_operation_are_one_look"
     ),
     "J3": _by("very many updates", "a_kernel_with_a_thousand_live_downloads_sends_fewer_than_twenty_messages_a_second"),
-    "J4": _by("very many rows", "thousands_of_downloads_draw_only_what_is_in_sight"),
+    "J4": _by("very many rows", "ten_thousand_downloads_draw_what_is_in_sight_and_hold_up_no_cell"),
     "J5": _by(
         "pages that come and go",
         "two_browsers_show_and_pause_the_same_download",

@@ -81,6 +81,8 @@ def start(*arguments: str, stderr: int = subprocess.PIPE) -> subprocess.Popen[st
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
+        # Whoever was started in the background ignores interrupts, and so would the command.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (no thread of ours is in a lock)
     )
 
 
