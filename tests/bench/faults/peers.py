@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _NAME: Final = "file.bin"
 #: Who has not ended by then would not end by itself.
 _PATIENCE: Final = 12.0
+_GOES_WITHIN: Final = 2.0
 _POOCH: Final = "import pooch, sys; pooch.retrieve(sys.argv[1], None, fname=sys.argv[3], path=sys.argv[2])"
 _PARFIVE: Final = """
 import sys
@@ -105,7 +106,7 @@ class Peer:
             time.sleep(0.5)  # until it has written what it has read: nothing outside tells when
             running.send_signal(signal.SIGINT)
             try:
-                running.wait(_PATIENCE)
+                running.wait(_GOES_WITHIN)
             except subprocess.TimeoutExpired:
                 running.kill()
 
