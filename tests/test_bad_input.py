@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_written_to():
         import os, sys
         from pathlib import Path
         from bgdl_jupyter.errors import InvalidRequest
-        from bgdl_jupyter.storage.filenames import check_destination
+        from bgdl_jupyter.storage.destinations import check_destination
 
         if os.geteuid() == 0:
             os.setgid(65534)

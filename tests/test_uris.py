@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +104,12 @@ def test_the_identity_tells_nothing_without_the_key():
     assert SENTINEL not in identity(KEY, uri)
     assert identity(KEY, uri) != identity(b"another", uri)
     assert len(identity(KEY, uri)) == 64
+
+
+@pytest.mark.parametrize("key", [b"", b"k" * 32, b"k" * 64, b"k" * 65])
+def test_an_identity_is_the_hmac_that_state_files_hold(key):
+    message = b"GET\0http://host.example\0/a\0\0"
+    assert identity(key, "http://host.example/a") == hmac.digest(key, message, "sha256").hex()
 
 
 @given(

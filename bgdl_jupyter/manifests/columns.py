@@ -72,7 +72,7 @@ class Columns:
     def entry(self, line: int, values: Sequence[object]) -> ManifestEntry | BadLine:
         """Return what a row asks for; a row that is shorter leaves the last columns empty."""
         count = len(values)
-        return entry_of(line, {name: values[index] for index, name in self._at if index < count})
+        return _entry(line, {name: values[at] for at, name in self._at if at < count and not is_missing(values[at])})
 
 
 def entry_of_record(line: int, record: Mapping[str, object]) -> ManifestEntry | BadLine:
@@ -96,16 +96,19 @@ def _fields_of(record: Mapping[str, object]) -> dict[str, object]:
 def entry_of(line: int, fields: Mapping[str, Any]) -> ManifestEntry | BadLine:
     """Return what the fields of these canonical names ask for; the names that are not known are left alone."""
     given = {name: value for name, value in fields.items() if name in _KNOWN and not is_missing(value)}
+    return _entry(line, given)
+
+
+def _entry(line: int, given: dict[str, Any]) -> ManifestEntry | BadLine:
+    """Return what these fields ask for: known ones, none of them empty."""
     try:
-        uri = _text("uri", given.pop("uri", None))
-        destination = given.pop("destination", None)
         return ManifestEntry(
             line=line,
-            uri=uri,
-            destination=None if destination is None else _text("destination", destination),
-            mirrors=texts("mirrors", given.pop("mirrors", ())),
-            missing=texts("missing", given.pop("missing", ())),
-            checksums=_checksums(given),
+            uri=_text("uri", given.pop("uri", None)),
+            destination=_text("destination", given.pop("destination")) if "destination" in given else None,
+            mirrors=texts("mirrors", given.pop("mirrors")) if "mirrors" in given else (),
+            missing=texts("missing", given.pop("missing")) if "missing" in given else (),
+            checksums=_checksums(given) if given else (),
             options={name: _option(name, value) for name, value in given.items()},
         )
     except Unreadable as error:
@@ -114,7 +117,9 @@ def entry_of(line: int, fields: Mapping[str, Any]) -> ManifestEntry | BadLine:
 
 def is_missing(value: object) -> bool:
     """Whether a cell is empty: nothing, a blank text, or what tables write for nothing (not a number, not a time)."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if isinstance(value, str):
+        return not value or value.isspace()
+    if value is None:
         return True
     if isinstance(value, float):
         return value != value  # noqa: PLR0124 (what is not a number is not itself)
@@ -142,7 +147,7 @@ def texts(name: str, value: object) -> tuple[str, ...]:
 
 def _checksums(given: dict[str, Any]) -> tuple[str, ...]:
     found = [_text("checksum", given.pop("checksum"))] if "checksum" in given else []
-    for algorithm in sorted(_ALGORITHMS & given.keys()):
+    for algorithm in sorted(given.keys() & _ALGORITHMS):
         value = _text(algorithm, given.pop(algorithm))
         found.append(value if ":" in value else f"{algorithm}:{value}")
     return tuple(found)

@@ -55,7 +55,7 @@ def _rows(feed: _Feed, reader: Any, columns: Columns) -> Iterator[ManifestEntry 
             yield BadLine(line=feed.row, reason=f"the line is no CSV: {error}")
             continue
         yield from feed.bad_lines()
-        if any(cell.strip() for cell in row):
+        if any(map(str.strip, row)):
             yield columns.entry(feed.row, row)
 
 

@@ -21,10 +21,8 @@ from bgdl_jupyter.model.persistence import common_record, shared_of
 from bgdl_jupyter.model.restoring import restore
 from bgdl_jupyter.model.stores import free_location
 from bgdl_jupyter.status import BackgroundTransferStatus, CreationCollisionOption
-from bgdl_jupyter.storage.filenames import destination_key, destination_key_in, name_from_uri, unique_names
+from bgdl_jupyter.storage.filenames import destination_key, name_from_uri, unique_names
 from bgdl_jupyter.storage.records import OperationRow, RowConflict, loaded_text, split_record
-from bgdl_jupyter.storage.spool import digest_of_body
-from bgdl_jupyter.uris import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -67,7 +65,8 @@ class Creation:
         for _ in range(_MOST_TRIES):
             path = self._path(draft, taken)
             key = None if path is None else destination_key(path)
-            row = self._row(draft, path, identity=self._identity(draft), destination_key=key, taken=taken)
+            place = None if path is None else str(path)
+            row = self._row(draft, place, destination_key=key, taken=taken)
             try:
                 self._runner.state.insert([row])[0].result(_DURABLE_WITHIN)
             except RowConflict as conflict:
@@ -80,7 +79,7 @@ class Creation:
 
     def create_or_join(self, draft: Draft) -> DownloadOperation:
         """Create an operation; or return the one that fetches the same already, or has fetched it and verifies."""
-        done = self._done(draft, self._identity(draft))
+        done = self._done(draft)
         if done is not None:
             return done
         try:
@@ -111,16 +110,16 @@ class Creation:
     def _create_together(self, drafts: Sequence[Draft]) -> list[DownloadOperation]:
         """Insert in one transaction; those that it refuses go the slow way, one by one."""
         pairs, done = [], []
-        folders: dict[str, str] = {}
         for draft in drafts:
-            identity = self._identity(draft)
-            twin = self._done(draft, identity)
+            twin = self._done(draft)
             if twin is not None:
                 done.append(twin)
                 continue
-            path = self._path(draft, frozenset())
-            key = None if path is None else _key_of(path, folders)
-            pairs.append((self._row(draft, path, identity=identity, destination_key=key, status=_STARTED), draft))
+            place, key = draft.result_file, draft.destination_key
+            if place is not None and (draft.is_there or _may_rename(draft)):
+                path = self._path(draft, frozenset())
+                place, key = str(path), destination_key(path or Path(place))
+            pairs.append((self._row(draft, place, destination_key=key, status=_STARTED), draft))
         conflicts = self._runner.state.insert_many([row for row, _ in pairs]).result(_DURABLE_WITHIN)
         inserted = [pair for pair, conflict in zip(pairs, conflicts, strict=True) if conflict is None]
         refused = [draft for (_, draft), conflict in zip(pairs, conflicts, strict=True) if conflict is not None]
@@ -137,8 +136,8 @@ class Creation:
             raise refusals[0]
         return operations + late + done
 
-    def _done(self, draft: Draft, identity: str) -> DownloadOperation | None:
-        twin = completed_twin(self._runner, self._owner(draft), draft, identity)
+    def _done(self, draft: Draft) -> DownloadOperation | None:
+        twin = completed_twin(self._runner, self._owner(draft), draft, draft.identity)
         if twin is not None and draft.plan is not None:
             self._runner.post_processor.ask(twin, draft.plan, draft.post_process)
         return twin
@@ -174,9 +173,8 @@ class Creation:
             return
         if draft.collision is CreationCollisionOption.FAIL_IF_EXISTS:
             raise DestinationExists(f"{str(path)!r} exists.")
-        identity = self._identity(draft)
-        if self._done(draft, identity) is None:
-            refuse_foreign(self._runner, self._owner(draft), draft, identity)
+        if self._done(draft) is None:
+            refuse_foreign(self._runner, self._owner(draft), draft, draft.identity)
 
     def _taken(self) -> frozenset[str]:
         """Return which destinations live operations of this user have: asked once, however many there are."""
@@ -186,22 +184,16 @@ class Creation:
     def _owner(self, draft: Draft) -> str:
         return draft.application or self._application
 
-    def _identity(self, draft: Draft) -> str:
-        body = draft.common["options"].get("request_body_file")
-        digest = digest_of_body(Path(body)) if body else ""
-        return identity(self._runner.state.identity_key, draft.uri, method=draft.common["method"], body_digest=digest)
-
     def _row(
         self,
         draft: Draft,
-        path: Path | None,
+        place: str | None,
         *,
-        identity: str,
         destination_key: str | None,
         taken: frozenset[str] = frozenset(),
         status: BackgroundTransferStatus = BackgroundTransferStatus.IDLE,
     ) -> OperationRow:
-        own = {"requested_uri": draft.shown, "result_file": None if path is None else str(path)}
+        own = {"requested_uri": draft.shown, "result_file": place}
         if draft.checksum:
             own["checksum"] = draft.checksum
         location = draft.location
@@ -212,7 +204,7 @@ class Creation:
             operation_id=draft.operation_id,
             application=self._owner(draft),
             group=draft.group,
-            identity=identity,
+            identity=draft.identity,
             destination_key=destination_key,
             status=int(status),
             position=self._runner.state.next_position(),
@@ -280,14 +272,6 @@ class Creation:
         if self._runner.registry.find(conflict.operation_id) is None and conflict.application == self._application:
             restore(self._runner, self._application, on_restore=self._on_restore)
         return self._runner.registry.find(conflict.operation_id)
-
-
-def _key_of(path: Path, folders: dict[str, str]) -> str:
-    """Return the `destination_key` of a path; the links of its folder are followed once."""
-    folder, name = os.path.split(path)
-    if folder not in folders:
-        folders[folder] = os.path.realpath(folder)
-    return destination_key_in(folders[folder], name)
 
 
 def _may_rename(draft: Draft) -> bool:

@@ -24,7 +24,7 @@ from bgdl_jupyter.model.draft import Drafting, check_group_name, credential_of, 
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.host import host
-from bgdl_jupyter.model.intake import Intake, drafts_like, limits_of
+from bgdl_jupyter.model.intake import Intake, limits_of
 from bgdl_jupyter.model.notifications import Notifying
 from bgdl_jupyter.model.post_processing_plan import UNPACK_LIMITS
 from bgdl_jupyter.model.probing import probe
@@ -211,7 +211,7 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         is_fenced = source.is_foreign or directory is not None
         intake = Intake(
             source,
-            drafts_like(given, self._drafting),
+            self._drafting,
             check_draft=Creation(self._runner, self._application()).check_existing,
             options=given,
             limits=limits_of(given, self._defaults()),
@@ -314,7 +314,11 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
         self._secrets.provider = self.credential_provider
         self._secrets.ssl_context = self.ssl_context
         drafting = Drafting(
-            defaults=self._defaults(), headers=self._plain_headers, secrets=self._secrets, options=options
+            defaults=self._defaults(),
+            headers=self._plain_headers,
+            secrets=self._secrets,
+            options=options,
+            identity_key=self._runner.state.identity_key,
         )
         if drafting.post_process is not None:
             self._runner.post_processor.warn()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.errors import InvalidRequest
@@ -31,17 +31,19 @@ from bgdl_jupyter.model.post_processing_plan import KEPT_AS, plan_of
 from bgdl_jupyter.model.stores import Location, is_store, local_path, locate
 from bgdl_jupyter.secret import Credential, Secret, is_secret_header
 from bgdl_jupyter.status import BackgroundTransferCostPolicy, BackgroundTransferPriority, CreationCollisionOption
-from bgdl_jupyter.storage.filenames import Destinations
-from bgdl_jupyter.uris import origin_of, split_uri
+from bgdl_jupyter.storage.destinations import Destinations
+from bgdl_jupyter.storage.spool import digest_of_body
+from bgdl_jupyter.uris import identity, origin_of, split_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bgdl_jupyter.uris import SplitUri
 
 #: What `create_download`, `download`, `download_many` and `%bgdl` take by keyword.
 OPTION_NAMES: Final = frozenset(DownloadOptions.__annotations__)
 _MOST_MIRRORS: Final = 100
+_IDS_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,20 +51,25 @@ class Draft:
     """
     What will become an operation.
 
-    ``uri`` is what to ask for, ``shown`` what may be shown of it, ``checksum`` empty where none is known; ``common``
-    are the values of traits that it has in common with others, one mapping for all of them; its secrets are apart.
+    ``uri`` is what to ask for, ``shown`` what may be shown of it, ``identity`` under what the same request is
+    recognised, ``checksum`` empty where none is known; ``common`` are the values of traits that it has in common with
+    others, one mapping for all of them; its secrets are apart. ``destination_key`` is that of ``result_file``, which
+    ``is_there`` when something has its name.
     """
 
     uri: str
     shown: str
+    identity: str
     result_file: str | None
+    destination_key: str | None = None
+    is_there: bool = False
     common: Mapping[str, Any]
     group: str
     application: str | None
     checksum: str = ""
     location: Location | None = None
     secrets: OperationSecrets | None = None
-    operation_id: UUID = field(default_factory=uuid4)
+    operation_id: UUID
     post_process: Callable[..., Any] | None = None
     """What is called with the file, where it has no name."""
 
@@ -96,6 +103,8 @@ class Drafting:
         The downloader's settings; ``headers`` and ``secrets`` are copied.
     options:
         What the caller gave by keyword.
+    identity_key:
+        That of the state file.
 
     Raises
     ------
@@ -112,6 +121,7 @@ class Drafting:
         headers: Mapping[str, str | Secret],
         secrets: OperationSecrets,
         options: Mapping[str, Any],
+        identity_key: bytes,
     ) -> None:
         _refuse_unknown(options)
         self._defaults = defaults
@@ -130,17 +140,21 @@ class Drafting:
         self._mirrors = _mirrors(options, self._secrets, defaults["options"])
         self._plain = {name: value for name, value in headers.items() if isinstance(value, str)}
         _add_headers(options.get("headers") or {}, self._plain, self._secrets)
+        self._has_secrets = bool(self._secrets.names)
         self._settings = self._checked_settings()
         self._checksum = checksum_of(options)
         self._application = options.get("application")
         group = options.get("group")
         self._group = check_group_name(defaults["group"] if group is None else getattr(group, "name", group))
+        self._identity_key = identity_key
+        self._ids = _random_ids()
         self._folders = Destinations()
         self._working_folder = ""
         self._common: dict[tuple[object, ...], dict[str, Any]] = {}
 
     def _checked_settings(self) -> dict[str, Any]:
         options = self._options
+        self._body_digest = ""
         names = ("ca_file", "expect_type", "max_size")
         settings = {
             **self._defaults["options"],
@@ -148,6 +162,7 @@ class Drafting:
         }
         if options.get("request_body_file") is not None:
             settings["request_body_file"] = body_path(options["request_body_file"])
+            self._body_digest = digest_of_body(Path(settings["request_body_file"]))
         if settings.get("ca_file"):
             settings["ca_file"] = ca_path(settings["ca_file"])
         check_settings(settings)
@@ -187,9 +202,11 @@ class Drafting:
         location = _location(result_file, self._options, may_be_folder=may_be_folder)
         if location is not None and self._unpacks:
             raise InvalidRequest("What is in a store is not unpacked there; download it to a folder, and unpack it.")
-        path, directory = None, str(self._defaults["staging"]) if location is not None else ""
-        if location is None:
-            path, directory = self._destination(local_path(result_file), may_be_folder=may_be_folder)
+        path, directory, is_there = None, "", False
+        if location is not None:
+            directory = str(self._defaults["staging"])
+        else:
+            path, directory, is_there = self._destination(local_path(result_file), may_be_folder=may_be_folder)
         secrets = self._secrets_of(split, location)
         names = () if secrets is None else tuple(secrets.names)
         origin = origin_of(split.public)
@@ -201,17 +218,18 @@ class Drafting:
             checksum, source = checksum_from(self._options["checksum_file"], split.public, place)
         if secrets is not None:
             refuse_clear_text(origin, secrets, self._settings)
+        store_url = "" if location is None else location.url
+        common = self._values(directory, names, origin.scheme, store_url=store_url, source=source)
+        full = split.full
         return Draft(
-            uri=split.full,
+            uri=full,
             shown=split.public,
+            identity=identity(self._identity_key, full, method=common["method"], body_digest=self._body_digest),
             result_file=path,
-            common=self._values(
-                directory,
-                names,
-                origin.scheme,
-                store_url="" if location is None else location.url,
-                source=source,
-            ),
+            destination_key=None if path is None else self._folders.key(path),
+            is_there=is_there,
+            operation_id=next(self._ids),
+            common=common,
             group=self._group,
             application=self._application,
             checksum=checksum,
@@ -223,7 +241,7 @@ class Drafting:
     def _secrets_of(self, split: SplitUri, location: Location | None) -> OperationSecrets | None:
         shared = self._secrets
         storage = location.storage if location is not None else None
-        if split.query is None and split.user_info is None and storage is None and not shared.names:
+        if split.query is None and split.user_info is None and storage is None and not self._has_secrets:
             return None
         return replace(
             shared,
@@ -264,25 +282,33 @@ class Drafting:
 
     def _destination(
         self, result_file: str | os.PathLike[str] | None, *, may_be_folder: bool
-    ) -> tuple[str | None, str]:
-        """Return the path of the file, None where the server names it, and its folder."""
+    ) -> tuple[str | None, str, bool]:
+        """Return the path of the file, None where the server names it, its folder, and whether the path is taken."""
         if result_file is None:
             self._working_folder = self._working_folder or str(Path.cwd())
             self._folders.check_folder(self._working_folder)
-            return None, self._working_folder
+            return None, self._working_folder, False
         if not isinstance(result_file, str | os.PathLike):
             raise InvalidRequest(f"A destination is a path, not {type(result_file).__name__}.")
         given = os.fspath(result_file)
         if not given:
             raise InvalidRequest("The destination is empty; give a file, a folder, or None.")
         path = absolute_path(given)
-        is_folder = given.endswith(("/", os.sep)) or self._folders.check(path)
-        if not is_folder:
-            return path, os.path.dirname(path)  # noqa: PTH120 (a hundred thousand at once)
+        occupant = "folder" if given.endswith(("/", os.sep)) else self._folders.check(path)
+        if occupant != "folder":
+            return path, os.path.dirname(path), bool(occupant)  # noqa: PTH120 (a hundred thousand at once)
         if not may_be_folder:
             raise InvalidRequest(f"{path!r} is a folder; name a file in it, or use download(), which takes folders.")
         self._folders.check_folder(path)
-        return None, path
+        return None, path, False
+
+
+def _random_ids() -> Iterator[UUID]:
+    """Yield random names without end (RFC 9562 5.4); the system is asked for many at once."""
+    while True:
+        octets = os.urandom(_IDS_AT_ONCE * 16)
+        for start in range(0, len(octets), 16):
+            yield UUID(bytes=octets[start : start + 16], version=4)
 
 
 def _mirrors(options: Mapping[str, Any], secrets: OperationSecrets, settings: Mapping[str, Any]) -> list[str]:

@@ -1,18 +1,15 @@
 """
-Manifests on their way to drafts: read twice, first to check all of it, then to take it in.
+Manifests on their way to drafts: all of it is checked before the first is taken in.
 
-What is checked is forgotten again but for a fingerprint of each line, so that a manifest of any length needs little
-memory; nothing is created before the last line was looked at.
+The drafts of so many lines as are queued at once in practice are kept from the check. Of those behind them only a
+fingerprint is, and they are read again, so that a manifest of any length needs little memory.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import unicodedata
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,20 +17,19 @@ from bgdl_jupyter.errors import InvalidManifest, InvalidRequest, ManifestProblem
 from bgdl_jupyter.manifests.entry import BadLine, ManifestEntry
 from bgdl_jupyter.manifests.lines import MAX_ENTRIES
 from bgdl_jupyter.manifests.source import FORMATS, format_of_text
-from bgdl_jupyter.model.option_checks import checksum_of, without_checksum
-from bgdl_jupyter.model.stores import is_store, local_path
+from bgdl_jupyter.model.manifest_folder import ManifestFolder
+from bgdl_jupyter.model.option_checks import checksum_of
 from bgdl_jupyter.status import BackgroundTransferCostPolicy, CreationCollisionOption
 from bgdl_jupyter.storage.digests import parse_checksum, strongest
-from bgdl_jupyter.storage.filenames import HOSTILE_CHARACTERS
-from bgdl_jupyter.uris import identity
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator, Mapping
 
     from bgdl_jupyter.manifests.source import ManifestSource
     from bgdl_jupyter.model.draft import Draft, Drafting
 
-    MakeDraft = Callable[[str, Any, Mapping[str, Any]], Draft]
+    DraftingOf = Callable[[Mapping[str, Any]], Drafting]
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +37,13 @@ log = logging.getLogger(__name__)
 MANIFEST_FORMATS: Final = FORMATS
 _MOST_PROBLEMS: Final = 1000
 _SHOWN_PROBLEMS: Final = 5
-# Drafts of so few lines are kept from the first reading to the second.
-_KEPT: Final = 2000
+# Of so many lines the drafts are kept: some 200 bytes each beside the texts, which their operations have, too.
+_KEPT: Final = 100_000
 _FINGERPRINT: Final = 16
 _LIMITS: Final = ("cost_policy", "expect_type", "max_size", "sensitive_query")
+_DIGESTS: Final = frozenset({"sha256", "checksum"})
+# So many kinds of options of single lines are known at a time.
+_MOST_KINDS: Final = 256
 
 
 class Intake:
@@ -55,10 +54,10 @@ class Intake:
     ----------
     source:
         The manifest.
-    make_draft:
-        Checks a URI, a destination and options, and makes a draft of them.
+    drafting_of:
+        Returns what checks URIs and destinations, and makes drafts of them, with these options.
     check_draft:
-        Raises `InvalidRequest` for what stands in the way of a draft.
+        Raises `InvalidRequest` for what stands in the way of a draft whose destination has something in it.
     options:
         For every line; a line's own come first.
     limits:
@@ -74,7 +73,7 @@ class Intake:
     def __init__(
         self,
         source: ManifestSource,
-        make_draft: MakeDraft,
+        drafting_of: DraftingOf,
         *,
         check_draft: Callable[[Draft], object],
         options: Mapping[str, Any],
@@ -84,15 +83,16 @@ class Intake:
         skips_invalid: bool = False,
     ) -> None:
         self._source = source
-        self._make_draft = make_draft
+        self._alike = _Alike(options, drafting_of, limits=limits if source.is_foreign else None)
         self._check_draft = check_draft
-        self._options = options
-        self._limits = limits
         refuses_hidden = source.is_foreign and not allows_hidden
-        self._folder = Folder(directory, refuses_hidden=refuses_hidden) if directory is not None else None
+        self._folder = ManifestFolder(directory, refuses_hidden=refuses_hidden) if directory is not None else None
         self._skips_invalid = skips_invalid
         self._bad: set[int] = set()
-        self._kept: list[Draft] | None = []
+        self._kept: list[Draft] = []
+        self._lines = 0
+        # How many lines are done with when the kept drafts are; None where that is all of them.
+        self._lines_kept: int | None = None
 
     def check(self) -> None:
         """
@@ -103,24 +103,25 @@ class Intake:
         InvalidManifest
             Lines cannot be used, and are not to be left out; or nothing can be read at all.
         """
-        found, seen, lines = Problems(), Seen(), 0
-        for line, outcome in self._outcomes(seen):
-            lines += 1
+        found, seen = Problems(), Seen()
+        for entry in self._source.read():
+            self._lines += 1
+            outcome = self._outcome(entry, seen)
             if isinstance(outcome, BadLine):
                 found.add(outcome)
-                self._bad.add(line)
-            elif self._kept is not None:
+                self._bad.add(entry.line)
+            elif self._lines_kept is None and len(self._kept) < _KEPT:
                 self._kept.append(outcome)
-                if len(self._kept) > _KEPT:
-                    self._kept = None
-            if lines > MAX_ENTRIES:
-                found.add(BadLine(line=line, reason=f"there are more than {MAX_ENTRIES:,} downloads", ends=True))
+            elif self._lines_kept is None:
+                self._lines_kept = self._lines - 1
+            if self._lines > MAX_ENTRIES:
+                found.add(BadLine(line=entry.line, reason=f"there are more than {MAX_ENTRIES:,} downloads", ends=True))
             if found.has_ended:
                 break
         if found.count and (found.has_ended or not self._skips_invalid):
-            raise found.error(self._source.name, lines)
+            raise found.error(self._source.name, self._lines)
         if found.count:
-            log.warning("%s", found.sentence(self._source.name, lines))
+            log.warning("%s", found.sentence(self._source.name, self._lines))
 
     def drafts(self) -> Iterator[Draft]:
         """
@@ -131,75 +132,124 @@ class Intake:
         InvalidManifest
             The manifest is another one than that which was checked.
         """
-        if self._kept is not None:
-            yield from self._kept
-            return
-        for line, outcome in self._outcomes(None):
-            if line in self._bad:
-                continue
-            if isinstance(outcome, BadLine):
-                changed = Problems()
-                changed.add(outcome)
-                raise changed.error(f"{self._source.name}, which changed while it was taken in:", line)
-            yield outcome
+        kept, self._kept = self._kept, []
+        kept.reverse()
+        while kept:  # each is let go when its operation is there
+            yield kept.pop()
+        if self._lines_kept is not None:
+            yield from self._read_again(self._lines_kept)
 
-    def _outcomes(self, seen: Seen | None) -> Iterator[tuple[int, Draft | BadLine]]:
+    def _read_again(self, kept: int) -> Iterator[Draft]:
+        lines = 0
         for entry in self._source.read():
-            if isinstance(entry, BadLine):
-                yield entry.line, entry
+            lines += 1
+            if lines <= kept or entry.line in self._bad:
                 continue
-            try:
-                draft = self._draft(entry)
-                if seen is not None:
-                    seen.take(entry.line, draft)
+            outcome = self._outcome(entry, None)
+            if isinstance(outcome, BadLine):
+                raise self._changed(outcome, lines)
+            yield outcome
+        if lines != self._lines:
+            raise self._changed(BadLine(line=lines, reason=f"it has {lines:,} lines now"), lines)
+
+    def _changed(self, bad: BadLine, lines: int) -> InvalidManifest:
+        changed = Problems()
+        changed.add(bad)
+        return changed.error(f"{self._source.name}, which changed while it was taken in:", lines)
+
+    def _outcome(self, entry: ManifestEntry | BadLine, seen: Seen | None) -> Draft | BadLine:
+        if isinstance(entry, BadLine):
+            return entry
+        try:
+            draft = self._draft(entry)
+            if seen is not None:
+                seen.take(entry.line, draft)
+                if draft.is_there:
                     self._check_draft(draft)
-            except (InvalidRequest, TypeError) as error:
-                reason = error.message if isinstance(error, InvalidRequest) else str(error)
-                yield entry.line, BadLine(line=entry.line, reason=reason.rstrip("."))
-            else:
-                yield entry.line, draft
+        except (InvalidRequest, TypeError) as error:
+            reason = error.message if isinstance(error, InvalidRequest) else str(error)
+            return BadLine(line=entry.line, reason=reason.rstrip("."))
+        return draft
 
     def _draft(self, entry: ManifestEntry) -> Draft:
-        options = self._options
-        if entry.options or entry.checksums or entry.mirrors:
-            options = self._own_options(entry)
         destination = entry.destination
         if self._folder is not None:
             destination = self._folder.path_of(destination)
-        draft = self._make_draft(entry.uri, destination, options)
-        names = draft.secrets.names if draft.secrets is not None else ()
-        lost = [name for name in entry.missing if name not in names]
-        if lost:
-            raise InvalidRequest(f"{lost[0]} was left out of this manifest; it must be given again")
+        checksum = _checksum_of(entry)
+        drafting = self._alike.of(entry, has_checksum=checksum is not None)
+        draft = drafting.draft(entry.uri, destination, checksum=checksum)
+        if entry.missing:
+            _refuse_lost(entry, draft)
         return draft
 
-    def _own_options(self, entry: ManifestEntry) -> Mapping[str, Any]:
-        own = stricter(entry.options, self._limits) if self._source.is_foreign else entry.options
-        options = {**self._options, **own}
-        headers = self._options.get("headers")
-        if headers and "headers" in entry.options:
-            options["headers"] = {**headers, **entry.options["headers"]}
-        if entry.checksums:
-            options["checksum"] = best_checksum(entry.checksums)
-        if {"checksum", "sha256"} & {name for name, value in options.items() if value is not None}:
-            options.pop("checksum_file", None)  # what a line says itself comes first
+
+class _Alike:
+    """
+    What makes drafts: the same for all lines that differ in a checksum at most, or have the same options.
+
+    ``limits`` is None for lines that may loosen them.
+    """
+
+    def __init__(self, common: Mapping[str, Any], drafting_of: DraftingOf, *, limits: Mapping[str, Any] | None) -> None:
+        self._common = common
+        self._drafting_of = drafting_of
+        self._limits = limits
+        self._plain = drafting_of(common)
+        self._known: dict[object, Drafting] = {}
+
+    def of(self, entry: ManifestEntry, *, has_checksum: bool) -> Drafting:
+        """Return what makes the draft of a line; its checksum comes before all that was said for all lines."""
+        if not has_checksum and not entry.options and not entry.mirrors:
+            return self._plain
+        key = None if entry.mirrors else _key_of(entry.options, has_checksum=has_checksum)
+        if key is None:
+            return self._drafting_of(self._options(entry, has_checksum=has_checksum))
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _MOST_KINDS:
+                self._known.clear()
+            found = self._known[key] = self._drafting_of(self._options(entry, has_checksum=has_checksum))
+        return found
+
+    def _options(self, entry: ManifestEntry, *, has_checksum: bool) -> dict[str, Any]:
+        own = entry.options if self._limits is None else stricter(entry.options, self._limits)
+        options = {**self._common, **own}
+        headers = self._common.get("headers")
+        if headers and "headers" in own:
+            options["headers"] = {**headers, **own["headers"]}
         if entry.mirrors:
             options["mirrors"] = entry.mirrors
+        if has_checksum or own.get("checksum_file") is not None:
+            options.update(sha256=None, checksum=None)
+        if has_checksum:
+            options["checksum_file"] = None
         return options
 
 
-def drafts_like(common: Mapping[str, Any], drafting_of: Callable[[Mapping[str, Any]], Drafting]) -> MakeDraft:
-    """Return what makes drafts; what is in common is checked once for all that differ in a checksum at most."""
-    drafting, rest = drafting_of(common), without_checksum(common)
+def _key_of(options: Mapping[str, Any], *, has_checksum: bool) -> object:
+    """Return what is equal for equal options but for a checksum; None for those that cannot be compared."""
+    given = [(name, value) for name, value in options.items() if name not in _DIGESTS]
+    flat = [(name, tuple(value.items()) if type(value) is dict else value) for name, value in given]
+    try:
+        hash(key := (has_checksum, *flat))
+    except TypeError:
+        return None
+    return key
 
-    def draft(uri: str, place: Any, own: Mapping[str, Any]) -> Draft:
-        if own is common:
-            return drafting.draft(uri, place)
-        if without_checksum(own) == rest:
-            return drafting.draft(uri, place, checksum=checksum_of(own))
-        return drafting_of(own).draft(uri, place)
 
-    return draft
+def _checksum_of(entry: ManifestEntry) -> str | None:
+    """Return the checksum that a line has itself, None for none; raises `InvalidRequest` for what is none."""
+    if entry.checksums:
+        return best_checksum(entry.checksums)
+    return checksum_of(entry.options) or None if entry.options else None
+
+
+def _refuse_lost(entry: ManifestEntry, draft: Draft) -> None:
+    """Raise `InvalidRequest` where something is not there that was left out because it is secret."""
+    names = draft.secrets.names if draft.secrets is not None else ()
+    lost = [name for name in entry.missing if name not in names]
+    if lost:
+        raise InvalidRequest(f"{lost[0]} was left out of this manifest; it must be given again")
 
 
 def limits_of(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,26 +313,17 @@ class Seen:
 
     def take(self, line: int, draft: Draft) -> None:
         """Take note of a line; raises `InvalidRequest` where one before it asks for the same."""
-        body = draft.common["options"].get("request_body_file", "")
-        request = identity(b"", draft.uri, method=draft.common["method"], body_digest=body)
-        earlier = self._requests.setdefault(bytes.fromhex(request[: 2 * _FINGERPRINT]), line)
+        earlier = self._requests.setdefault(bytes.fromhex(draft.identity[: 2 * _FINGERPRINT]), line)
         if earlier != line:
             raise InvalidRequest(f"line {earlier} has the same URI")
-        path, location = draft.result_file, draft.location
-        has_name = path is not None or (location is not None and not location.needs_name)
-        if not has_name or draft.collision is CreationCollisionOption.GENERATE_UNIQUE_NAME:
+        key, location = draft.destination_key, draft.location
+        if location is not None and not location.needs_name:
+            key = location.key
+        if key is None or draft.collision is CreationCollisionOption.GENERATE_UNIQUE_NAME:
             return
-        place = _fingerprint(location.key) if location is not None else _fingerprint_of(path or "")
-        earlier = self._files.setdefault(place, line)
+        earlier = self._files.setdefault(_fingerprint(key), line)
         if earlier != line:
             raise InvalidRequest(f"line {earlier} has the same destination")
-
-
-def _fingerprint_of(path: str) -> bytes:
-    """Return the same for all spellings of a name that some file system takes for one."""
-    folder, name = os.path.split(path)
-    name = unicodedata.normalize("NFC", name.casefold())
-    return _fingerprint(f"{folder}\0{name}")
 
 
 def _fingerprint(text: str) -> bytes:
@@ -291,6 +332,8 @@ def _fingerprint(text: str) -> bytes:
 
 def best_checksum(checksums: tuple[str, ...]) -> str:
     """Return the strongest of several checksums of one file; those of unknown kinds count only where no other is."""
+    if len(checksums) == 1:
+        return str(parse_checksum(checksums[0]))
     digests, failure = [], None
     for each in checksums:
         try:
@@ -298,65 +341,6 @@ def best_checksum(checksums: tuple[str, ...]) -> str:
         except InvalidRequest as error:
             failure = error
     best = strongest(digests)
-    if best is None or (failure is not None and len(checksums) == 1):
+    if best is None:
         raise failure or InvalidRequest("no checksum can be computed here")
     return str(best)
-
-
-class Folder:
-    """The folder of a manifest's destinations (or the URL of one in a store), which none of them may leave."""
-
-    def __init__(self, directory: str | os.PathLike[str], *, refuses_hidden: bool = False) -> None:
-        self._refuses_hidden = refuses_hidden
-        self._directory = os.fspath(directory)
-        self._real: str | None = None
-        self._inside: set[str] = set()
-        if not is_store(self._directory):
-            path = Path(local_path(self._directory)).expanduser()
-            self._directory = os.path.abspath(path)  # noqa: PTH100 (`resolve` would follow the links)
-            self._real = os.path.realpath(self._directory)
-
-    def path_of(self, destination: str | os.PathLike[str] | None) -> str:
-        """
-        Return the path of a destination, a folder with a slash at its end.
-
-        Raises
-        ------
-        InvalidRequest
-            It is absolute, has ``..`` in it, a link leads it out of the folder, or a name in it is hidden and none
-            may be.
-        """
-        name = os.fspath(destination) if destination is not None else ""
-        flaw = flaw_of(name) or (self._refuses_hidden and _hidden(name))
-        if flaw:
-            raise InvalidRequest(f"the destination {name[:100]!r} {flaw}")
-        path = f"{self._directory.rstrip('/')}/{name}"
-        folder = path.rpartition("/")[0]
-        if self._real is not None and folder not in self._inside:
-            if not _is_within(os.path.realpath(folder), self._real):
-                raise InvalidRequest(f"the destination {name[:100]!r} leads out of the folder by a link")
-            self._inside.add(folder)
-        return path
-
-
-def _is_within(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
-def flaw_of(name: str) -> str:
-    """Return why a relative name is not safe, in words; empty where it is, on whatever system."""
-    if HOSTILE_CHARACTERS.search(name):
-        return "has an invisible or control character in it"
-    windows = PureWindowsPath(name)
-    if name.startswith(("/", "\\", "~")) or windows.drive or "://" in name:
-        return "is absolute; name it from the folder on (directory= says which that is)"
-    if ".." in windows.parts or ".." in PurePosixPath(name).parts:
-        return "leads out of the folder with '..'"
-    return ""
-
-
-def _hidden(name: str) -> str:
-    """Return what is wrong with a relative name that hides; what shells and kernels run unasked has such names."""
-    if any(part.startswith(".") for part in PureWindowsPath(name).parts):
-        return "has a name in it that begins with a dot; if that is meant, say allow_hidden=True (--allow-hidden)"
-    return ""

@@ -102,11 +102,6 @@ def checksum_of(options: Mapping[str, Any]) -> str:
     return str(parse_checksum(checksum)) if checksum is not None else ""
 
 
-def without_checksum(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options but for those that say which digest is expected."""
-    return {name: value for name, value in options.items() if name not in ("sha256", "checksum")}
-
-
 def check_settings(settings: Mapping[str, Any]) -> None:
     """Raise `InvalidRequest` where a setting of the download itself cannot be used."""
     size = settings.get("max_size")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import re
@@ -35,6 +36,8 @@ HEXADECIMAL_DIGITS: Final = {
     "md5": 32,
     "crc32c": 8,
 }
+_OF_HASHLIB: Final = HEXADECIMAL_DIGITS.keys() & hashlib.algorithms_available
+_HEXADECIMAL: Final = re.compile("[0-9a-f]+")
 
 
 class Hash(Protocol):
@@ -54,7 +57,7 @@ def can_compute(algorithm: str) -> bool:
     """Whether a value of this algorithm can be checked here."""
     if algorithm == "crc32c":
         return importlib.util.find_spec("google_crc32c") is not None
-    return algorithm in HEXADECIMAL_DIGITS and algorithm in hashlib.algorithms_available
+    return algorithm in _OF_HASHLIB
 
 
 def new_hash(algorithm: str) -> Hash:
@@ -90,11 +93,12 @@ def parse_checksum(text: str) -> Digest:
         known = ", ".join(each for each in HEXADECIMAL_DIGITS if can_compute(each))
         raise InvalidRequest(f"The checksum algorithm {name[:40]!r} is not known here; known are {known}.")
     digits = HEXADECIMAL_DIGITS[algorithm]
-    if not re.fullmatch(rf"[0-9a-f]{{{digits}}}", value):
+    if len(value) != digits or not _HEXADECIMAL.fullmatch(value):
         raise InvalidRequest(f"A {algorithm} checksum has {digits} hexadecimal digits; this one has not.")
     return Digest(algorithm, value)
 
 
+@functools.lru_cache(maxsize=64)
 def _canonical(name: str) -> str:
     name = name.strip().lower()
     name = re.sub(r"^sha-(?=\d{3}$|1$)", "sha", name)

@@ -7,20 +7,16 @@ a system reserves, nothing invisible. It is decoded once, by whoever takes it ou
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import stat
 import unicodedata
 from itertools import count
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from bgdl_jupyter.errors import InvalidRequest
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
 #: The longest name we give, in bytes; file systems take 255, and " (1)" must fit behind it.
 MAX_NAME_BYTES: Final = 200
@@ -29,7 +25,8 @@ MOST_NAMES: Final = 10_000
 #: Characters that end a text, move a cursor, or show another name than the one that is there.
 HOSTILE_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _MAX_EXTENSION_BYTES: Final = 20
-_PATH_NAME_MAX: Final = 255
+#: The longest name of a file system that does not say, in bytes.
+PATH_NAME_MAX: Final = 255
 
 # What nearly all names are: nothing in it has to be changed.
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9_-])?")
@@ -163,7 +160,7 @@ def _first_free(is_taken: Callable[[int], bool]) -> int:
 
 def _fitted(stem: str, number: str, extension: str) -> str:
     """Put a name together and cut its stem where the file system would refuse the length."""
-    room = _PATH_NAME_MAX - len(os.fsencode(number + extension))
+    room = PATH_NAME_MAX - len(os.fsencode(number + extension))
     encoded = os.fsencode(stem)
     if len(encoded) > room:
         stem = encoded[:room].decode("utf-8", "ignore")
@@ -180,122 +177,17 @@ def destination_key(path: Path) -> str:
     return destination_key_in(os.path.realpath(path.parent), path.name)
 
 
+def folded(name: str) -> str:
+    """Return the same text for all names that some file system takes for one."""
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
 def destination_key_in(folder: str, name: str) -> str:
     """Return `destination_key` of a name in a folder whose links have been followed."""
     if name.isascii() and folder.isascii():
         return os.path.join(folder, name.lower())  # noqa: PTH118 (a hundred thousand at once)
-    name = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    name = folded(name)
     # A name that is not UTF-8 holds surrogates, which no database takes as text.
     return str(PurePath(folder, name)).encode("utf-8", "backslashreplace").decode()
-
-
-def check_destination(path: Path) -> None:
-    """
-    Check before anything is written that a file can be made here.
-
-    Raises
-    ------
-    InvalidRequest
-        The path is relative, empty or too long; it is a folder, a device, a pipe or a socket; or its folder cannot be
-        made or written to.
-    """
-    if not path.is_absolute():
-        raise InvalidRequest(f"The destination {str(path)!r} is not absolute.")
-    if "\0" in str(path) or not path.name or path.name == "..":
-        raise InvalidRequest(f"The destination {str(path)!r} has no usable file name.")
-    folder = _existing_folder(path)
-    _check_length(path.relative_to(folder).parts, _longest_name(folder))
-    _check_what_is_there(path)
-    _check_access(folder)
-
-
-def _check_access(folder: Path) -> None:
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InvalidRequest(f"The folder {str(folder)!r} cannot be written to; choose another destination.")
-
-
-class Destinations:
-    """Checks many destinations as `check_destination` does, and every folder once."""
-
-    def __init__(self) -> None:
-        self._longest: dict[str, int] = {}
-
-    def check(self, path: str) -> bool:
-        """
-        Whether this absolute path, normalised, is a folder; else it was checked.
-
-        Raises
-        ------
-        InvalidRequest
-            See `check_destination`.
-        """
-        folder, name = os.path.split(path)
-        try:
-            mode = os.stat(path).st_mode  # noqa: PTH116 (a hundred thousand at once)
-        except FileNotFoundError:
-            mode = stat.S_IFREG  # nothing, or a link to nowhere, which may be replaced
-        except (OSError, ValueError):
-            mode = 0
-        if stat.S_ISDIR(mode):
-            return True
-        if not stat.S_ISREG(mode) or not name or len(os.fsencode(name)) > self._longest_in(folder):
-            check_destination(Path(path))  # says what is wrong
-        return False
-
-    def check_folder(self, folder: str) -> None:
-        """Check a folder whose file the server names; raises `InvalidRequest`."""
-        self._longest_in(folder)
-
-    def _longest_in(self, folder: str) -> int:
-        longest = self._longest.get(folder)
-        if longest is None:
-            within = Path(folder, "file")
-            existing = _existing_folder(within)
-            longest = self._longest[folder] = _longest_name(existing)
-            _check_length(Path(folder).relative_to(existing).parts, longest)
-            _check_access(existing)
-        return longest
-
-
-def _existing_folder(path: Path) -> Path:
-    """Return the nearest folder above the path that exists; what is below it will be made."""
-    for folder in path.parents:
-        try:
-            status = folder.stat()
-        except FileNotFoundError:
-            if folder.is_symlink():
-                raise InvalidRequest(f"{str(folder)!r} is a link to nowhere, no folder.") from None
-            continue
-        except NotADirectoryError:
-            continue
-        except OSError as error:
-            raise InvalidRequest(f"The folder {str(folder)!r} cannot be used: {error.strerror}.") from error
-        if not stat.S_ISDIR(status.st_mode):
-            raise InvalidRequest(f"{str(folder)!r} is a file, no folder.")
-        return folder
-    raise InvalidRequest(f"No folder above {str(path)!r} exists.")
-
-
-def _longest_name(folder: Path) -> int:
-    with contextlib.suppress(OSError, ValueError):
-        return os.pathconf(folder, "PC_NAME_MAX")
-    return _PATH_NAME_MAX
-
-
-def _check_length(missing: Iterable[str], longest: int) -> None:
-    too_long = next((part for part in missing if len(os.fsencode(part)) > longest), None)
-    if too_long is not None:
-        raise InvalidRequest(f"The name {too_long[:40]!r}… has more than {longest} bytes; choose a shorter one.")
-
-
-def _check_what_is_there(path: Path) -> None:
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:  # nothing, or a link to nowhere, which may be replaced
-        return
-    except OSError as error:
-        raise InvalidRequest(f"The destination {str(path)!r} cannot be used: {error.strerror}.") from error
-    if stat.S_ISDIR(mode):
-        raise InvalidRequest(f"The destination {str(path)!r} is a folder; name a file in it.")
-    if not stat.S_ISREG(mode):
-        raise InvalidRequest(f"The destination {str(path)!r} is a device, a pipe or a socket; only files are written.")

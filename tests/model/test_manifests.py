@@ -34,6 +34,9 @@ WAIT = 20.0
 FILES = {f"/{number}.bin": FileSpec(size=1000 + number, seed=number) for number in range(8)}
 
 
+SUMS = {path: spec.sha256 for path, spec in FILES.items()}
+
+
 @pytest.fixture
 def server(fault_server: StartFaultServer) -> FaultServer:
     return fault_server(FILES)
@@ -209,6 +212,50 @@ def test_a_long_manifest_is_taken_in_from_its_second_reading(
     group = downloader.download_many("list.txt", group="all", skip_invalid=True)
     group.wait(WAIT).raise_for_errors()
     assert sorted(each.name for each in group.operations) == sorted(path[1:] for path in FILES)
+
+
+def test_a_manifest_that_lost_lines_between_the_two_readings_is_noticed(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(intake, "_KEPT", 2)
+    path = work / "list.txt"
+    path.write_text("\n".join(server.url(each) for each in FILES))
+    real = intake.Intake.check
+
+    def check(self: intake.Intake) -> None:
+        real(self)
+        path.write_text(server.url("/0.bin"))
+
+    monkeypatch.setattr(intake.Intake, "check", check)
+    with pytest.raises(InvalidManifest, match="which changed while it was taken in"):
+        downloader.download_many(path, group="all")
+
+
+def test_a_checksum_of_a_line_comes_before_that_of_the_call(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path
+):
+    (work / "SUMS").write_text(f"{SUMS['/2.bin']}  2.bin\n")
+    lines = [
+        {"uri": server.url("/0.bin"), "sha256": SUMS["/0.bin"], "priority": "low"},
+        {"uri": server.url("/1.bin"), "checksum": f"sha256:{SUMS['/1.bin']}"},
+        {"uri": server.url("/2.bin"), "checksum_file": "SUMS"},
+        server.url("/3.bin"),
+    ]
+    group = downloader.download_many(lines, group="all", sha256=SUMS["/3.bin"])
+    group.wait(WAIT).raise_for_errors()
+    assert [each.checksum for each in group.operations] == [f"sha256:{SUMS[f'/{number}.bin']}" for number in range(4)]
+
+
+def test_what_lines_have_in_common_is_kept_once(downloader: BackgroundDownloader, server: FaultServer):
+    """Whatever the order in which they come: memory grows with the kinds of lines, not with the lines."""
+    words = [("high", "x"), ("low", "y")] * 4
+    lines = [
+        {"uri": server.url(path), "priority": priority, "headers": {"A": value}, "sha256": SUMS[path]}
+        for path, (priority, value) in zip(FILES, words, strict=True)
+    ]
+    operations = downloader.download_many(lines, group="all").operations
+    assert len({id(each.shared) for each in operations}) == 2
+    assert [dict(each.request_headers)["A"] for each in operations] == ["x", "y"] * 4
 
 
 def test_an_option_of_the_call_holds_for_every_line_and_the_line_comes_first(

@@ -10,11 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.storage import filenames
 from bgdl_jupyter.storage.filenames import (
-    Destinations,
-    check_destination,
     destination_key,
     name_from_uri,
     names_at_commit,
@@ -189,80 +186,12 @@ def test_a_name_that_is_not_utf_8_has_a_key_that_is(tmp_path):
     destination_key(tmp_path / os.fsdecode(b"\xff.bin")).encode("utf-8")
 
 
-def test_a_file_that_can_be_made_is_a_destination(tmp_path):
-    check_destination(tmp_path / "new" / "folder" / "a.bin")
-    (tmp_path / "old.bin").touch()
-    check_destination(tmp_path / "old.bin")
-    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    check_destination(tmp_path / "link")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "old.bin"]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "folder",
-        "file/below",
-        "pipe",
-        "/dev/null",
-        "a\0b",
-        "x" * 300,
-        "new/" + "x" * 300,
-        "dangling/a.bin",
-        "..",
-        "f/..",
-    ],
-)
-def test_what_cannot_become_a_file_is_refused_before_anything_is_written(tmp_path, name):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "file").touch()
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(InvalidRequest):
-        check_destination(tmp_path / name)
-    assert sorted(tmp_path.rglob("*")) == before
-    many = Destinations()
-    if name == "folder":
-        assert many.check(str(tmp_path / name))
-    elif ".." not in name:  # a path that is not normalised is none for it
-        with pytest.raises(InvalidRequest):
-            many.check(str(tmp_path / name))
-
-
-def test_of_many_destinations_each_folder_is_looked_at_once(tmp_path, monkeypatch):
-    many = Destinations()
-    asked: list[Path] = []
-
-    def note(path: Path, _: int) -> bool:
-        asked.append(path)
-        return True
-
-    monkeypatch.setattr(os, "access", note)
-    for number in range(20):
-        assert not many.check(str(tmp_path / "new" / f"{number}.bin"))
-    many.check_folder(str(tmp_path / "new"))
-    assert asked == [tmp_path]
-
-
 @pytest.mark.parametrize("raw", ["a.tar.gz", "part-0001", "CON", "com1.txt", "a.", ".a", "a b", "x" * 300, "a.py"])
 @pytest.mark.parametrize("guards_active", [False, True])
 def test_a_plain_name_is_what_a_thorough_look_makes_of_it(monkeypatch, raw, guards_active):
     quick = safe_name(raw, guards_active=guards_active)
     monkeypatch.setattr(filenames, "_PLAIN_NAME", re.compile("(?!)"))
     assert safe_name(raw, guards_active=guards_active) == quick
-
-
-def test_a_relative_destination_is_refused():
-    with pytest.raises(InvalidRequest, match="not absolute"):
-        check_destination(Path("a.bin"))
-
-
-def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path, monkeypatch):
-    """Asked through `os.access`, which also knows of read-only mounts; the tests may run as root."""
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(InvalidRequest, match="cannot be written to"):
-        check_destination(tmp_path / "a.bin")
 
 
 @pytest.mark.parametrize(
