@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from traitlets import Callable, Dict, Instance, Unicode, observe, validate
+from traitlets import Callable, Instance, Unicode, observe, validate
 
 from bgdl_jupyter.engine.facilities import known_schemes
 from bgdl_jupyter.manifests.source import source_of
@@ -19,10 +19,10 @@ from bgdl_jupyter.model.configuration import configuration, from_environment
 from bgdl_jupyter.model.consent import Negotiable
 from bgdl_jupyter.model.creation import Creation
 from bgdl_jupyter.model.credentials import OperationSecrets, PasswordCredential
+from bgdl_jupyter.model.downloader_headers import SendsHeaders
 from bgdl_jupyter.model.downloader_settings import COPIED, SHARED, DownloaderSettings
-from bgdl_jupyter.model.draft import Drafting, check_group_name, credential_of, put_header
+from bgdl_jupyter.model.draft import Drafting, check_group_name, credential_of
 from bgdl_jupyter.model.group import BackgroundTransferGroup
-from bgdl_jupyter.model.headers import RequestHeaders
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.intake import Intake, limits_of
 from bgdl_jupyter.model.notifications import Notifying
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.runner import Runner
 
 
-class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, DownloaderSettings):
+class BackgroundDownloader(SendsBodies, SendsHeaders, Notifying, MakesBatches, Negotiable, DownloaderSettings):
     """
     Starts downloads: ``Windows.Networking.BackgroundTransfer.BackgroundDownloader``.
 
@@ -79,7 +79,6 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
     ssl_context = Instance(
         "ssl.SSLContext", allow_none=True, help="Whom to trust over TLS; dies with the kernel, a ca_file does not."
     )
-    _plain_headers = Dict()
 
     def __init__(self, completion_group: BackgroundTransferCompletionGroup | None = None, **traits: Any) -> None:
         self._secrets = OperationSecrets()
@@ -262,37 +261,6 @@ class BackgroundDownloader(SendsBodies, Notifying, MakesBatches, Negotiable, Dow
     def restore(self) -> list[DownloadOperation]:
         """Take up this application's operations again, once in a process; return those that were restored."""
         return restore(self._runner, self._application(), on_restore=self.on_restore)
-
-    # ---------------------------------------------------------------------------------------------------------- headers
-
-    @property
-    def request_headers(self) -> RequestHeaders:
-        """The headers of new operations; secrets are masked."""
-        return RequestHeaders(self._plain_headers, self._secrets.headers)
-
-    def set_request_header(self, name: str, value: str, *, secret: bool | None = None) -> None:
-        """
-        Send a header with every request of new operations; a second call replaces the first.
-
-        Parameters
-        ----------
-        secret:
-            Whether the value is kept out of everything that is stored or shown; None decides by the name.
-
-        Raises
-        ------
-        InvalidRequest
-            The name or the value cannot be sent, or is ours to set.
-        """
-        plain = dict(self._plain_headers)
-        put_header(plain, self._secrets, name, value, secret=secret)
-        self._plain_headers = plain
-
-    def remove_request_header(self, name: str) -> None:
-        """Send the header no longer."""
-        plain = dict(self._plain_headers)
-        put_header(plain, self._secrets, name, None, secret=None)
-        self._plain_headers = plain
 
     # --------------------------------------------------------------------------------------------------------- in parts
 
