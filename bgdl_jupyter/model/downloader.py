@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from traitlets import Callable, Instance, Unicode, observe, validate
 
-from bgdl_jupyter.engine.facilities import known_schemes
-from bgdl_jupyter.manifests.source import source_of
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.batches import MakesBatches
@@ -24,7 +22,7 @@ from bgdl_jupyter.model.downloader_settings import COPIED, SHARED, DownloaderSet
 from bgdl_jupyter.model.draft import Drafting, check_group_name, credential_of
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.host import host
-from bgdl_jupyter.model.intake import Intake, limits_of
+from bgdl_jupyter.model.many import TakesManifests
 from bgdl_jupyter.model.notifications import Notifying
 from bgdl_jupyter.model.post_processing_plan import UNPACK_LIMITS
 from bgdl_jupyter.model.probing import probe
@@ -48,11 +46,11 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.draft import Draft
     from bgdl_jupyter.model.host import PlacePreference
     from bgdl_jupyter.model.operation import DownloadOperation
-    from bgdl_jupyter.model.options import CommonOptions, DownloadOptions, ManifestOptions
+    from bgdl_jupyter.model.options import DownloadOptions, ManifestOptions
     from bgdl_jupyter.model.runner import Runner
 
 
-class BackgroundDownloader(SendsBodies, SendsHeaders, Notifying, MakesBatches, Negotiable, DownloaderSettings):
+class BackgroundDownloader(SendsBodies, SendsHeaders, TakesManifests, Notifying, MakesBatches, Negotiable, DownloaderSettings):
     """
     Starts downloads: ``Windows.Networking.BackgroundTransfer.BackgroundDownloader``.
 
@@ -160,68 +158,6 @@ class BackgroundDownloader(SendsBodies, SendsHeaders, Notifying, MakesBatches, N
         if Step.START in operation.allowed_steps:
             operation.attach()  # not `start`: another thread may have got the same and been faster
         return operation
-
-    def download_many(
-        self,
-        manifest: object,
-        *,
-        group: str | BackgroundTransferGroup,
-        directory: str | os.PathLike[str] | None = None,
-        base_uri: str | None = None,
-        format: str | None = None,  # noqa: A002 (what pandas and pyarrow call it, too)
-        skip_invalid: bool = False,
-        allow_hidden: bool = False,
-        **options: Unpack[CommonOptions],
-    ) -> BackgroundTransferGroup:
-        """
-        Create and start many operations as one group, and return it; meant to be run again.
-
-        Parameters
-        ----------
-        manifest:
-            The path of a file, or an open file: CSV, JSON lines, Parquet, an aria2 input file or a list of URIs,
-            Metalink 4, a pooch registry. A pandas data frame. Or an iterable of URIs, or of mappings with ``uri`` and
-            what else `create_download` takes (``destination`` for the file).
-        group:
-            The group, or its name; a line may name another.
-        directory:
-            The folder of the files; None for the working folder. Destinations in files and data frames are relative
-            to it and stay inside; those of mappings in code may be any path unless this is given.
-        base_uri:
-            Where the files of a pooch registry are.
-        format:
-            ``aria2``, ``csv``, ``jsonl``, ``metalink``, ``parquet`` or ``pooch``; None to tell it from the file.
-        skip_invalid:
-            Leave out the lines that cannot be used, with a warning, instead of raising.
-        allow_hidden:
-            Let a file or a data frame name destinations that begin with a dot.
-        options:
-            For all of them, as for `create_download`; a file makes limits stricter, never looser.
-
-        Raises
-        ------
-        InvalidManifest
-            Lines cannot be used, or two of them ask for the same; the error lists them, and nothing was started.
-        """
-        self.restore()
-        name = check_group_name(getattr(group, "name", group))
-        given = {"collision": CreationCollisionOption.OPEN_IF_EXISTS, **options, "group": name}
-        source = source_of(manifest, format=format, base_uri=base_uri, schemes=known_schemes())
-        is_fenced = source.is_foreign or directory is not None
-        intake = Intake(
-            source,
-            self._drafting,
-            check_draft=Creation(self._runner, self._application()).check_existing,
-            options=given,
-            limits=limits_of(given, self._defaults()),
-            directory=(directory or ".") if is_fenced else None,
-            allows_hidden=allow_hidden,
-            skips_invalid=skip_invalid,
-        )
-        intake.check()
-        with self._creation(is_alone=True) as creation:
-            creation.create_many(intake.drafts())
-        return self.create_group(name)
 
     def is_available(self, uri: str, **options: Any) -> bool:
         """

@@ -15,7 +15,7 @@ import importlib
 import sys
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 from bgdl_jupyter.engine.loop import LoopPlace, Place, ThreadPlace
 from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from traitlets.config import Config
 
     from bgdl_jupyter.conditions.base import ConditionsMonitor
+    from bgdl_jupyter.model.group import BackgroundTransferGroup
     from bgdl_jupyter.model.stores import StoreProvider
 
 __all__ = [
     "FLUSH_BUDGET",
+    "ClusterProvider",
     "ConsentAnswer",
     "ConsentForm",
     "Host",
@@ -92,6 +94,16 @@ class ConsentForm(Protocol):
         """Return the answer; never waits where nobody can give one."""
 
 
+class ClusterProvider(Protocol):
+    """What has clusters fetch; the module `bgdl_jupyter.cluster.starting` is one."""
+
+    def download_many(self, downloader: Any, manifest: object, **given: Any) -> BackgroundTransferGroup:
+        """Cut a manifest into shards, have a cluster fetch them, and return their group."""
+
+    def revive(self, runner: Any, values: dict[str, Any]) -> BackgroundTransferGroup:
+        """Return the group that an earlier kernel had; ``values`` are its recorded traits."""
+
+
 class Host:
     """
     The process as the model sees it.
@@ -129,6 +141,11 @@ class Host:
             # By name, as above.
             self.store_provider = cast("StoreProvider", importlib.import_module("bgdl_jupyter.integrations.fsspec"))
         return self.store_provider
+
+    @property
+    def clusters(self) -> ClusterProvider:
+        """What has clusters fetch; loaded at the first use."""
+        return cast("ClusterProvider", importlib.import_module("bgdl_jupyter.cluster.starting"))  # by name, as above
 
     def present_configuration(self) -> Config | None:
         """Return the configuration of the kernel, None where there is no kernel."""

@@ -82,7 +82,7 @@ class Intake:
         allows_hidden: bool = False,
         skips_invalid: bool = False,
     ) -> None:
-        self._source = source
+        self.source = source
         self._alike = _Alike(options, drafting_of, limits=limits if source.is_foreign else None)
         self._check_draft = check_draft
         refuses_hidden = source.is_foreign and not allows_hidden
@@ -104,7 +104,7 @@ class Intake:
             Lines cannot be used, and are not to be left out; or nothing can be read at all.
         """
         found, seen = Problems(), Seen()
-        for entry in self._source.read():
+        for entry in self.source.read():
             self._lines += 1
             outcome = self._outcome(entry, seen)
             if isinstance(outcome, BadLine):
@@ -119,9 +119,9 @@ class Intake:
             if found.has_ended:
                 break
         if found.count and (found.has_ended or not self._skips_invalid):
-            raise found.error(self._source.name, self._lines)
+            raise found.error(self.source.name, self._lines)
         if found.count:
-            log.warning("%s", found.sentence(self._source.name, self._lines))
+            log.warning("%s", found.sentence(self.source.name, self._lines))
 
     def drafts(self) -> Iterator[Draft]:
         """
@@ -141,7 +141,7 @@ class Intake:
 
     def _read_again(self, kept: int) -> Iterator[Draft]:
         lines = 0
-        for entry in self._source.read():
+        for entry in self.source.read():
             lines += 1
             if lines <= kept or entry.line in self._bad:
                 continue
@@ -155,13 +155,13 @@ class Intake:
     def _changed(self, bad: BadLine, lines: int) -> InvalidManifest:
         changed = Problems()
         changed.add(bad)
-        return changed.error(f"{self._source.name}, which changed while it was taken in:", lines)
+        return changed.error(f"{self.source.name}, which changed while it was taken in:", lines)
 
     def _outcome(self, entry: ManifestEntry | BadLine, seen: Seen | None) -> Draft | BadLine:
         if isinstance(entry, BadLine):
             return entry
         try:
-            draft = self._draft(entry)
+            draft = self.draft_of(entry)
             if seen is not None:
                 seen.take(entry.line, draft)
                 if draft.is_there:
@@ -171,7 +171,18 @@ class Intake:
             return BadLine(line=entry.line, reason=reason.rstrip("."))
         return draft
 
-    def _draft(self, entry: ManifestEntry) -> Draft:
+    def own_of(self, entry: ManifestEntry) -> dict[str, Any]:
+        """Return what a line says itself beside its URI and destination, within the limits of the caller."""
+        own = {name: value for name, value in self._alike.own_of(entry).items() if name not in _DIGESTS}
+        checksum = _checksum_of(entry)
+        return {
+            **own,
+            **({} if checksum is None else {"checksum": checksum}),
+            **({"mirrors": list(entry.mirrors)} if entry.mirrors else {}),
+        }
+
+    def draft_of(self, entry: ManifestEntry) -> Draft:
+        """Return the draft of an entry; raises `InvalidRequest` or `TypeError` where it cannot be used."""
         destination = entry.destination
         if self._folder is not None:
             destination = self._folder.path_of(destination)
@@ -211,8 +222,12 @@ class _Alike:
             found = self._known[key] = self._drafting_of(self._options(entry, has_checksum=has_checksum))
         return found
 
+    def own_of(self, entry: ManifestEntry) -> Mapping[str, Any]:
+        """Return the options of a line within the limits."""
+        return entry.options if self._limits is None else stricter(entry.options, self._limits)
+
     def _options(self, entry: ManifestEntry, *, has_checksum: bool) -> dict[str, Any]:
-        own = entry.options if self._limits is None else stricter(entry.options, self._limits)
+        own = self.own_of(entry)
         options = {**self._common, **own}
         headers = self._common.get("headers")
         if headers and "headers" in own:

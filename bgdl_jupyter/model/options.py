@@ -107,6 +107,12 @@ class ManifestOptions(CommonOptions, total=False):
         Leave out the lines that cannot be used, with a warning, instead of raising.
     allow_hidden:
         Let a file or a data frame name destinations that begin with a dot, which shells and kernels may run unasked.
+    cluster:
+        Who fetches instead of this process: a client of Dask's, a cluster, its address, or ``"local"``.
+    worker_secrets:
+        What the workers of a cluster add by reference, such as ``{"header Authorization": "Bearer {env:TOKEN}"}``.
+    shard_files:
+        How many files make a shard of a cluster; None to choose by their number.
     """
 
     directory: str | os.PathLike[str] | None
@@ -114,3 +120,6 @@ class ManifestOptions(CommonOptions, total=False):
     format: str | None
     skip_invalid: bool
     allow_hidden: bool
+    cluster: object | None
+    worker_secrets: Mapping[str, str] | None
+    shard_files: int | None

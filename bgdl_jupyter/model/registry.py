@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bgdl_jupyter.engine.scheduler import GroupLimits
 from bgdl_jupyter.model.group import BackgroundTransferGroup
+from bgdl_jupyter.model.host import host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
+
+
+def _plain_group(runner: Runner, values: dict[str, Any]) -> BackgroundTransferGroup:
+    return BackgroundTransferGroup(runner, **values)
 
 
 class Registry:
@@ -60,8 +65,18 @@ class Registry:
         key = application, name
         if key not in self._groups:
             values = {"name": name, "application": application, **(record or {})}
-            self._groups[key] = BackgroundTransferGroup(self._runner, **values)
+            is_far = "job" in values
+            make = host().clusters.revive if is_far else _plain_group
+            self._groups[key] = make(self._runner, values)
         return self._groups[key]
+
+    def put_group(self, group: BackgroundTransferGroup) -> None:
+        """Have this group under its name, in place of one that has nothing."""
+        self._groups[group.application, group.name] = group
+
+    def drop_group(self, application: str, name: str) -> None:
+        """Let a group go."""
+        self._groups.pop((application, name), None)
 
     def has_group(self, application: str, name: str) -> bool:
         """Whether the group of this name was made already."""

@@ -137,7 +137,7 @@ class HasResults:
         for operation in self.operations:
             result = result_of(operation)
             for name in names:
-                columns[name].append(_plain(getattr(result, name)))
+                columns[name].append(plain_value(getattr(result, name)))
         return pd.DataFrame(columns)
 
     def verify(self) -> list[Verification]:
@@ -175,7 +175,8 @@ class HasResults:
         return write_manifest(Path(path).expanduser(), records)
 
 
-def _plain(value: object) -> object:
+def plain_value(value: object) -> object:
+    """Return a value of a result as a table has it."""
     if isinstance(value, Enum):
         return value.name
     if isinstance(value, BackgroundTransferError | UUID):
