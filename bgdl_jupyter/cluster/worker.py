@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import logging
@@ -171,6 +172,10 @@ class _Run:
         finally:
             clear(group.operations)
             runner = scratch().runner
+            # The host's limit is about to be another worker's.
+            idle = asyncio.run_coroutine_threadsafe(runner.facilities.close_idle(), runner.place.loop)
+            with contextlib.suppress(TimeoutError):
+                idle.result(_HEARD_WITHIN)
             runner.place.call(runner.registry.drop_group, group.application, group.name)
             runner.state.delete_group(group.application, group.name)
 

@@ -140,6 +140,13 @@ class Facilities:
             except Exception:
                 log.exception("A transfer failed to take its tick")
 
+    async def close_idle(self) -> None:
+        """Close connections that wait for another request, where a transport keeps such."""
+        for transport in self._transports.values():
+            close_idle = getattr(transport, "close_idle", None)
+            if close_idle is not None:
+                await close_idle()
+
     async def aclose(self) -> None:
         """Close connections and threads; every transfer must have ended."""
         if self._timer is not None:

@@ -116,6 +116,10 @@ class HttpTransport:
         """
         return _Opening(self, request)
 
+    async def close_idle(self) -> None:
+        """Close connections at rest, where their lane has no request."""
+        await self._lanes.close_idle()
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._lanes.aclose()

@@ -80,6 +80,11 @@ class Lanes:
                 await lane.session.close()
                 return
 
+    async def close_idle(self) -> None:
+        """Close the connections of lanes that nobody uses."""
+        for key in [key for key, lane in self._lanes.items() if not lane.users]:
+            await self._lanes.pop(key).session.close()
+
     async def aclose(self) -> None:
         """Close all connections."""
         while self._lanes:

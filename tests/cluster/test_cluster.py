@@ -60,8 +60,8 @@ def test_every_file_is_right_and_the_tables_say_so(downloader, client, serving, 
 
 
 def test_a_killed_worker_costs_the_unfinished_files_of_its_shard_alone(downloader, client, serving, work):
-    group = fetch(downloader, serving.lines(300, latency=0.03), client, shard_files=75)
-    until(lambda: group.progress.completed > 40)
+    group = fetch(downloader, serving.lines(300, latency=0.2), client, shard_files=75)
+    until(lambda: group.progress.completed > 40 and group.progress.running)
     victim = next(iter(client.run(os.getpid).values()))
     os.kill(victim, signal.SIGKILL)
     group.wait(DEADLINE)
@@ -69,7 +69,8 @@ def test_a_killed_worker_costs_the_unfinished_files_of_its_shard_alone(downloade
     assert serving.wrong(work / "out", 300) == []
     again = {path: count for path, count in serving.asked().items() if count > 1}
     assert len(again) <= 16, "more was fetched again than was under way"
-    assert max(again.values(), default=1) == 2
+    assert again, "nothing was under way"
+    assert set(again.values()) == {2}
     assert serving.server.connections_peak <= 16
     left = [path.name for path in (work / "out").rglob("*.bgdl")]
     assert left == []
