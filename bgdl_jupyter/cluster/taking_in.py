@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import posixpath
-import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -81,8 +80,9 @@ class TakingIn:
                     if outcome.ends:
                         break
                 else:
-                    uris.add(outcome.number, outcome.request["uri"])
-                    places.add(outcome.number, _spelling_of(outcome.request["destination"]))
+                    uris.add(entry.line, outcome.identity)
+                    location = outcome.location
+                    places.add(entry.line, location.key if location is not None else outcome.destination_key or "")
             for problem in (*_repeated(uris, "URI"), *_repeated(places, "destination")):
                 if problem.line not in bad:
                     found.add(problem)
@@ -132,19 +132,18 @@ class TakingIn:
                 digest.update(repr((entry.line, said)).encode(errors="surrogatepass"))
             yield entry
 
-    def _outcome(self, entry: ManifestEntry | BadLine) -> Line | BadLine:
+    def _outcome(self, entry: ManifestEntry | BadLine) -> Draft | BadLine:
         if isinstance(entry, BadLine):
             return entry
         try:
             named = _named(entry)
             draft = self._intake.draft_of(named)
             _refuse_unfit(named, draft)
-            line = self._line(named)
-            json.dumps(line.request)
+            json.dumps(self._line(named).request)
         except (InvalidRequest, TypeError, ValueError) as error:
             reason = error.message if isinstance(error, InvalidRequest) else str(error)
             return BadLine(line=entry.line, reason=reason.rstrip("."))
-        return line
+        return draft
 
     def _line(self, entry: ManifestEntry) -> Line:
         own = self._intake.own_of(entry)
@@ -181,8 +180,3 @@ def _refuse_unfit(entry: ManifestEntry, draft: Draft) -> None:
 def _repeated(found: Fingerprints, what: str) -> Iterator[BadLine]:
     for line, earlier in found.repeated():
         yield BadLine(line=line, reason=f"line {earlier} has the same {what}")
-
-
-def _spelling_of(place: str) -> str:
-    """Return the same for all spellings that some file system takes for one."""
-    return unicodedata.normalize("NFC", place.casefold())

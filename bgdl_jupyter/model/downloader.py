@@ -50,7 +50,9 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.runner import Runner
 
 
-class BackgroundDownloader(SendsBodies, SendsHeaders, TakesManifests, Notifying, MakesBatches, Negotiable, DownloaderSettings):
+class BackgroundDownloader(
+    SendsBodies, SendsHeaders, TakesManifests, Notifying, MakesBatches, Negotiable, DownloaderSettings
+):
     """
     Starts downloads: ``Windows.Networking.BackgroundTransfer.BackgroundDownloader``.
 
