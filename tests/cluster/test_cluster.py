@@ -28,6 +28,11 @@ def until(is_so, timeout: float = DEADLINE) -> None:
         time.sleep(0.02)
 
 
+def standing(group: ClusterGroup) -> BackgroundTransferStatus:
+    """Return how a group is now."""
+    return group.standing
+
+
 @pytest.fixture
 def downloader(new_downloader):
     return new_downloader()
@@ -46,7 +51,7 @@ def test_every_file_is_right_and_the_tables_say_so(downloader, client, serving, 
     seen = Seen()
     group = fetch(downloader, serving.lines(100, latency=0.02), client)
     group.wait(DEADLINE)
-    assert group.standing is BackgroundTransferStatus.COMPLETED
+    assert standing(group) is BackgroundTransferStatus.COMPLETED
     assert group.progress.completed == group.progress.total == 100
     assert serving.wrong(work / "out", 100) == []
     assert max(serving.asked().values()) == 1
@@ -80,7 +85,7 @@ def test_pause_resume_and_cancel_reach_the_workers(downloader, client, serving, 
     group = fetch(downloader, serving.lines(400, latency=0.05), client, shard_files=100)
     until(lambda: group.progress.completed > 10)
     group.pause()
-    until(lambda: group.standing is BackgroundTransferStatus.PAUSED_BY_APPLICATION)
+    until(lambda: standing(group) is BackgroundTransferStatus.PAUSED_BY_APPLICATION)
     with pytest.raises(InvalidTransferState):
         group.take(Step.PAUSE)
     asked = -1
@@ -97,11 +102,11 @@ def test_pause_resume_and_cancel_reach_the_workers(downloader, client, serving, 
     until(lambda: len(serving.server.requests()) > asked, 10)
     group.cancel()
     group.wait(DEADLINE)
-    assert group.standing is BackgroundTransferStatus.CANCELED
+    assert standing(group) is BackgroundTransferStatus.CANCELED
     assert group.progress.canceled > 0
     given_up = len(serving.server.requests())
     group.retry_failed()
-    until(lambda: group.standing is BackgroundTransferStatus.COMPLETED)
+    until(lambda: standing(group) is BackgroundTransferStatus.COMPLETED)
     assert serving.wrong(work / "out", 400) == []
     assert len(serving.server.requests()) - given_up < 400, "what was there was fetched again"
 
@@ -110,14 +115,14 @@ def test_only_what_failed_is_tried_again(downloader, client, serving, work):
     lines = serving.lines(60, missing=(7, 31))
     group = fetch(downloader, lines, client)
     group.wait(DEADLINE)
-    assert group.standing is BackgroundTransferStatus.ERROR
+    assert standing(group) is BackgroundTransferStatus.ERROR
     assert group.progress.failed == 2
     failed = [each for each in group.results() if each.error]
     assert [each.http_status for each in failed] == [404, 404]
     assert group.export_failed("failed.jsonl") == 2
     before = serving.asked()
     group.retry_failed()
-    until(lambda: group.standing is BackgroundTransferStatus.ERROR and group.remark.startswith("3 of 3"))
+    until(lambda: standing(group) is BackgroundTransferStatus.ERROR and group.remark.startswith("3 of 3"))
     more = serving.asked() - before
     assert set(more) == {"/7", "/31"}
     assert group.progress.completed == 58
