@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,11 @@ class Asking:
         origin = origin_of(request.uri.public)
         self.host = origin.host
         transport = await self._facilities.transport_for(origin.scheme)
+        loop = asyncio.get_running_loop()
+        asked_at = loop.time()
         async with transport.open(request) as exchange:
+            now = loop.time()
+            self._facilities.hosts.answered(origin.host, now, seconds=now - asked_at)
             yield exchange
 
     @asynccontextmanager

@@ -2,15 +2,16 @@
 How many connections to one host help: more while they make it faster, fewer at once when it is in trouble.
 
 A trial at a time: grow, measure one round with all connections in use, keep the growth if it brought something, else
-take it back and try again later. The first trials double, later ones add a quarter. Where doubling brought nothing,
-half may do as well: trials of less follow until one costs something. Trouble outside a trial halves (additive increase,
-multiplicative decrease), down to a single connection that finds out whether the host is back.
+take it back and try again later. The first trials multiply by four, one after a trial in vain doubles, later ones add a
+quarter. Where doubling brought nothing, half may do as well: trials of less follow until one costs something. Trouble
+outside a trial halves (additive increase, multiplicative decrease), down to a single connection that finds out whether
+the host is back.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -22,11 +23,22 @@ _TELLING_BYTES: Final = 256 * 1024
 # Growth by a factor f is worth it if the rate grew by at least this share of f - 1, and by so much in any case.
 _SHARE_OF_GROWTH: Final = 0.15
 _LEAST_GAIN: Final = 0.05
+# What is in our buffers when the disk is full makes a rate look better than it is: then more has to be shown.
+_CLEAR: Final = 0.5
+# Connections that were just opened are slow at first, the more so the farther the host is: growth is given up only when
+# so many rounds show no gain.
+_ROUNDS_OF_GROWTH: Final = 2
 # So much may be lost by halving: a line that is full fluctuates, which rounds of twice the length even out.
 _WORTH_HALF: Final = 0.15
 _LONGER: Final = 2
 # Bytes that wait so much of a round for our own disk say that the host gives enough.
 _FULL: Final = 0.3
+# So does a loop that is at work so much of a round.
+_BUSY: Final = 0.7
+
+# How much a trial multiplies by while there was none in vain, and after the first.
+_FACTOR: Final = 4
+_SMALL_FACTOR: Final = 2
 
 # After a trial that brought nothing, doubled with each further one; and after trouble. One such trial may have met a
 # moment in which this machine did something else: doubling is given up after the second.
@@ -36,12 +48,6 @@ _LONGEST_PAUSE: Final = 60.0
 _PAUSE_AFTER_TROUBLE: Final = 5.0
 # A host that refused so many connections is not asked for as many again for so long.
 _REFUSAL_IS_REMEMBERED: Final = 60.0
-
-# The weight of a new answer in the mean latency, and when that mean means that requests queue up at the host.
-_LATENCY_WEIGHT: Final = 0.2
-_LATENCY_FACTOR: Final = 3.0
-_LATENCY_SLACK: Final = 0.2
-_LATENCY_CUT: Final = 0.75
 
 
 class Trouble(Enum):
@@ -54,19 +60,26 @@ class Trouble(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """What was allowed, and what came of it, before the last growth."""
+    """What was allowed, and what came of it, before the last growth; and how many rounds of it were in vain."""
 
     allowed: int
     rate: float
+    rounds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """When a round began, and what had come and been held back until then."""
+    """When a round began; what had come until then, been held back, and been worked."""
 
     began: float
     received: int
     held_back: float
+    worked: float
+
+    def is_full(self, now: _Round) -> bool:
+        """Whether it was this machine that took no more since then."""
+        elapsed = now.began - self.began
+        return now.held_back - self.held_back >= _FULL * elapsed or now.worked - self.worked >= _BUSY * elapsed
 
 
 class HostControl:
@@ -107,12 +120,11 @@ class HostControl:
         self._in_vain = 0
         self._trial: _Trial | None = None
         self._is_climbing_fast = True
+        self._factor = _FACTOR
         self._next_trial = -math.inf
         self._pause = _FIRST_PAUSE
         self._refused: tuple[int, float] = (0, -math.inf)  # how many were refused, and when
         self._was_cut = False
-        self._least_latency = math.inf
-        self._latency = 0.0
 
     def __repr__(self) -> str:
         return f"<HostControl allowed={self.allowed} ceiling={self.ceiling}>"
@@ -121,6 +133,11 @@ class HostControl:
     def is_finding_out(self) -> bool:
         """Whether it will soon have another opinion: then it wants to be asked often."""
         return self._is_climbing_fast or self._tries_less or self._trial is not None
+
+    @property
+    def helpful(self) -> int | None:
+        """How many connections were found to help, None while nothing is known."""
+        return self.allowed if self._has_grown or not self.is_finding_out else None
 
     @property
     def allowed(self) -> int:
@@ -135,7 +152,7 @@ class HostControl:
         active: int,
         is_throttled: bool = False,
         held_back: float = 0.0,
-        latency: float | None = None,
+        worked: float = 0.0,
     ) -> None:
         """
         Take in how it goes; call it a few times a second, or more often.
@@ -152,22 +169,21 @@ class HostControl:
             Whether our own limits hold bytes back, so that the rate says nothing about the host.
         held_back:
             Seconds in all during which our disk kept bytes waiting: where these are many, more connections cannot help.
-        latency:
-            Seconds from the last request to its answer, if one was answered since.
+        worked:
+            Seconds in all during which our own loop was at work: where it always is, more connections cannot help.
         """
         self._now = now
-        if latency is not None:
-            self._take_latency(latency)
+        present = _Round(now, bytes_total, held_back, worked)
         if self._round is None or is_throttled or active < self.allowed:
             # Only a round in which every allowed connection worked says what one more would bring.
-            self._begin_round(now, bytes_total, held_back)
+            self._begin_round(present)
             return
         elapsed, received = now - self._round.began, bytes_total - self._round.received
         shortest = self._shortest_round * (_LONGER if self._is_about_less else 1)
         is_telling = elapsed >= shortest and received >= _TELLING_BYTES * active
         if is_telling or elapsed >= _LONGEST_ROUND:
-            self._end_round(received / elapsed, is_full=held_back - self._round.held_back >= _FULL * elapsed)
-            self._begin_round(now, bytes_total, held_back)
+            self._end_round(received / elapsed, is_full=self._round.is_full(present))
+            self._begin_round(present)
 
     def error(self, kind: Trouble) -> None:
         """
@@ -183,16 +199,14 @@ class HostControl:
         is_growth = self._trial is not None and self._trial.allowed < self.allowed
         self._cut(self._trial.allowed / self.allowed if self._trial is not None and is_growth else 0.5)
 
-    def _begin_round(self, now: float, bytes_total: int, held_back: float) -> None:
-        if self._round is None or now - self._round.began >= self._shortest_round:
+    def _begin_round(self, present: _Round) -> None:
+        if self._round is None or present.began - self._round.began >= self._shortest_round:
             self._was_cut = False
-        self._round = _Round(now, bytes_total, held_back)
+        self._round = present
 
     def _end_round(self, rate: float, *, is_full: bool) -> None:
         if self._trial is not None:
             self._judge(self._trial, rate, is_full=is_full)
-        elif self._is_queueing_up():
-            self._cut(_LATENCY_CUT)
         elif self._tries_less:
             self._try_less(rate)
         elif is_full:
@@ -209,14 +223,18 @@ class HostControl:
                 self._tries_less = self.allowed > self._least
             else:
                 self._allowed = trial.allowed
-        elif not is_full and rate >= trial.rate * (1 + max(_LEAST_GAIN, self._share_of_growth * change)):
+        elif rate >= trial.rate * (1 + max(_LEAST_GAIN, (_CLEAR if is_full else self._share_of_growth) * change)):
             self._pause = _FIRST_PAUSE
             self._has_grown, self._in_vain = True, 0
+            self._is_climbing_fast = self._is_climbing_fast and not is_full
+        elif not is_full and trial.rounds + 1 < _ROUNDS_OF_GROWTH:
+            self._trial = replace(trial, rounds=trial.rounds + 1)
         else:
             self._allowed = trial.allowed
             self._next_trial = self._now + self._pause
             self._pause = min(_LONGEST_PAUSE, 2 * self._pause)
             self._in_vain += 1
+            self._factor = _SMALL_FACTOR
             if self._in_vain >= _TRIALS_IN_VAIN or is_full:
                 self._stop_climbing()
 
@@ -237,12 +255,12 @@ class HostControl:
 
     def _grow(self, rate: float) -> None:
         before = self.allowed
-        step = before if self._is_climbing_fast else max(1, before // 4)
-        self._allowed = min(before + step, self._present_ceiling())
+        wanted = before * self._factor if self._is_climbing_fast else before + max(1, before // 4)
+        self._allowed = min(wanted, self._present_ceiling())
         if self._allowed > before:
             self._trial = _Trial(before, rate)
         else:
-            self._allowed = before
+            self._allowed, self._is_climbing_fast = before, False
 
     def _present_ceiling(self) -> int:
         refused, at = self._refused
@@ -253,14 +271,3 @@ class HostControl:
         self._trial = None
         self._tries_less = self._is_climbing_fast = False
         self._next_trial = self._now + _PAUSE_AFTER_TROUBLE
-
-    def _take_latency(self, latency: float) -> None:
-        self._least_latency = min(self._least_latency, latency)
-        before = self._latency or latency
-        self._latency = before + _LATENCY_WEIGHT * (latency - before)
-
-    def _is_queueing_up(self) -> bool:
-        """Whether answers take so much longer than at best that our own requests must be in each other's way."""
-        if self.allowed == 1 or self._now < self._next_trial:
-            return False
-        return self._latency > _LATENCY_FACTOR * self._least_latency + _LATENCY_SLACK

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.concurrency import HostControl, Trouble
 from bgdl_jupyter.engine.delivery import Delivered, Delivery
+from bgdl_jupyter.engine.hosts import AT_FIRST
 from bgdl_jupyter.engine.retry import is_trouble
 from bgdl_jupyter.engine.segments import ActiveSegment, cut_by, next_range_for, plan, split_tails, unclaimed
 from bgdl_jupyter.engine.sink import OverlapMismatch
@@ -35,8 +37,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: No connection is opened for less.
+#: No file is split into less, and no tail into less than the second.
 SMALLEST_PART: Final = 4 * 1024 * 1024
+_SMALLEST_TAIL: Final = 1024 * 1024
 #: What is no farther from where a connection is comes soon enough without another one.
 NEAR: Final = 256 * 1024
 # What ends sooner than in so many times as long as a connection takes to open is not worth another one; where none was
@@ -50,11 +53,11 @@ _LOOK_WHILE_FINDING_OUT: Final = 0.02
 _ROUND: Final = 0.2
 _SHARE_OF_GROWTH: Final = 0.3
 # A first connection that brings so many bytes a second, or more than the disk takes, is not held back by the server:
-# more are added one trial at a time. Beside a slower one as many are opened at once as a host gets to begin with.
-_FIRST_LOOK: Final = 0.1
+# more are added one trial at a time. Beside a slower one as many are opened at once as a host gets to begin with, or
+# as helped the last time.
+_FIRST_LOOK: Final = 0.05
 _FAST: Final = 100e6
 _HELD_BACK: Final = 0.3
-_AT_FIRST: Final = 4
 
 
 def may_split(resource: Resource, missing: int) -> bool:
@@ -148,13 +151,16 @@ class Crew:
                 done, _ = await asyncio.wait(
                     self._deliveries, timeout=self._look_again_in(), return_when=asyncio.FIRST_COMPLETED
                 )
+                is_sound = True
                 for task in done:
                     ended = self._end(task, is_main=task is main)
                     outcome = ended if task is main else outcome
-                if self._deliveries:
+                    is_sound &= ended is not None
+                if self._deliveries or is_sound:
                     self._adjust()
         finally:
             await self._stop_all()
+            self._remember()
         return outcome or Delivered(position=length, framing=Framing.LENGTH, was_cut=True)
 
     def _add(
@@ -222,20 +228,29 @@ class Crew:
             active=delivering,
             is_throttled=self._limiter.is_waiting,
             held_back=self._holding.held_back,
+            worked=time.thread_time(),
         )
         return control.allowed
 
     def _first_control(self, now: float) -> HostControl:
         elapsed = now - self._began_at
         is_fast = self._received >= _FAST * elapsed or self._holding.held_back >= _HELD_BACK * elapsed
-        others = self._facilities.hosts.connections(self._host) - len(self._deliveries)
+        hosts = self._facilities.hosts
+        others = hosts.connections(self._host) - len(self._deliveries)
+        start = hosts.helpful(self._host) or AT_FIRST
         return HostControl(
-            start=1 if is_fast or self._limiter.is_waiting else max(1, _AT_FIRST - others),
+            start=1 if is_fast or self._limiter.is_waiting else max(1, start - others),
             least=1,
             ceiling=self._options.max_connections,
             shortest_round=_ROUND,
             share_of_growth=_SHARE_OF_GROWTH,
         )
+
+    def _remember(self) -> None:
+        """Let the next file from this host begin with as many connections as helped this one."""
+        helpful = self._control.helpful if self._control is not None else None
+        if helpful is not None:
+            self._facilities.hosts.learn(self._host, helpful)
 
     def _turn_to(self, position: int) -> None:
         """Open a connection at a position; it may be one more than helps, but not more than the host may have."""
@@ -280,13 +295,13 @@ class Crew:
         segments = self._segments()
         gaps = unclaimed(self._holding.written.missing(self._holding.length or 0), segments.values())
         if gaps:
-            return plan(gaps, connections=newcomers, smallest=SMALLEST_PART)
+            return plan(gaps, connections=newcomers, smallest=_SMALLEST_TAIL)
         tasks, active = list(segments), list(segments.values())
         longest = max((each.seconds_left for each in active if each.is_open), default=0.0)
         if longest < _OPENINGS_WORTH * self._opening:
             return []
         ends, taken = split_tails(
-            active, newcomers=newcomers, smallest=SMALLEST_PART, largest=self._largest_part(active)
+            active, newcomers=newcomers, smallest=_SMALLEST_TAIL, largest=self._largest_part(active)
         )
         for task, before, after in zip(tasks, active, ends, strict=True):
             if after.stop < before.stop and not self._end_before(task, ByteRange(after.stop, before.stop)):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.order import Durable, Journal, LeaseLost, Order
+from bgdl_jupyter.engine.progress import Pace
 from bgdl_jupyter.engine.segments import next_range_for
 from bgdl_jupyter.errors import StorageFailed
 from bgdl_jupyter.ranges import EMPTY, ByteRange, RangeSet
@@ -69,6 +70,7 @@ class Holding:
         if durable.resource is not None:
             self.adopt(durable.resource)
         self.rate = 0.0
+        self._pace = Pace(time.monotonic())
 
     @property
     def length(self) -> int | None:
@@ -252,6 +254,7 @@ class Holding:
     def wrote(self, start: int, stop: int) -> None:
         """Take note of bytes that are in the file; begins to record when enough came together."""
         self.written = self.written.add(start, stop)
+        self._pace.count(stop - start, time.monotonic(), held_back=self.held_back)
         if self._behind() >= self._allowance() // 2:
             self._record_soon()
 
@@ -288,7 +291,7 @@ class Holding:
         return self.written.total - self._durable.finished.total
 
     def _allowance(self) -> int:
-        return max(_ALLOWED_BYTES, int(self.rate * _ALLOWED_SECONDS_OF_TRANSFER))
+        return max(_ALLOWED_BYTES, int(self._pace.rate * _ALLOWED_SECONDS_OF_TRANSFER))
 
     def _record_soon(self) -> None:
         if self._recording is None and self._failure is None:

@@ -1,13 +1,25 @@
-"""What concerns a host as a whole: how many connections it has and may have, and until when it is left alone."""
+"""What concerns a host as a whole: how many connections it has, may have and is best had by, and its latency."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
 # After trouble a host may have one connection more each so many seconds; its halves count once in as many.
 _RECOVERY: Final = 1.0
+
+# The weights of a new answer in the mean latency of the last answers and in that of all. Where the former is so many
+# times the latter, and so many seconds more, our own requests wait for each other at the host.
+_RECENT_WEIGHT: Final = 0.2
+_USUAL_WEIGHT: Final = 0.02
+_LATENCY_FACTOR: Final = 3.0
+_LATENCY_SLACK: Final = 0.2
+_LATENCY_CUT: Final = 0.75
+#: What a host gets to begin with; answers that take longer are no reason for fewer.
+AT_FIRST: Final = 4
+# So many hosts are remembered, those that were not asked for the longest time are forgotten.
+_MOST_KNOWN: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +28,25 @@ class _Trouble:
 
     at: float
     allowed: int
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was found out about a host: seconds to an answer lately and usually, and how many connections help."""
+
+    recent: float | None = None
+    usual: float = 0.0
+    helpful: int | None = None
+
+    def answered(self, seconds: float) -> None:
+        if self.recent is None:
+            self.recent = self.usual = seconds
+        self.recent += _RECENT_WEIGHT * (seconds - self.recent)
+        self.usual += _USUAL_WEIGHT * (seconds - self.usual)
+
+    @property
+    def is_queueing_up(self) -> bool:
+        return self.recent is not None and self.recent > _LATENCY_FACTOR * self.usual + _LATENCY_SLACK
 
 
 class Hosts:
@@ -33,6 +64,7 @@ class Hosts:
         self._connections: Counter[str] = Counter()
         self._until: dict[str, float] = {}
         self._troubles: dict[str, _Trouble] = {}
+        self._known: OrderedDict[str, _Known] = OrderedDict()
 
     def opened(self, host: str) -> None:
         """Count a connection."""
@@ -58,10 +90,44 @@ class Hosts:
 
         Once in a while, since many requests that fail in one moment are one piece of news.
         """
-        last = self._troubles.get(host)
-        if last is None or now - last.at >= _RECOVERY:
+        if self._is_news(host, now):
             used = min(self.allowed(host, now), self._connections[host] + 1)
             self._troubles[host] = _Trouble(now, max(1, used // 2))
+            self._know(host).helpful = None
+
+    def _is_news(self, host: str, now: float) -> bool:
+        last = self._troubles.get(host)
+        return last is None or now - last.at >= _RECOVERY
+
+    def answered(self, host: str, now: float, *, seconds: float) -> None:
+        """
+        Take in how long an answer took; the host gets fewer connections where answers take ever longer.
+
+        Not fewer than it gets to begin with: a host may be slow for reasons of its own.
+        """
+        known = self._know(host)
+        known.answered(seconds)
+        used = min(self.allowed(host, now), self._connections[host] + 1)
+        if known.is_queueing_up and used > AT_FIRST and self._is_news(host, now):
+            self._troubles[host] = _Trouble(now, max(AT_FIRST, int(used * _LATENCY_CUT)))
+
+    def learn(self, host: str, helpful: int) -> None:
+        """Remember how many connections helped, for the next file."""
+        self._know(host).helpful = helpful
+
+    def helpful(self, host: str) -> int | None:
+        """Return how many connections helped the last time, None where that is not known."""
+        known = self._known.get(host)
+        return None if known is None else known.helpful
+
+    def _know(self, host: str) -> _Known:
+        known = self._known.get(host)
+        if known is None:
+            known = self._known[host] = _Known()
+            if len(self._known) > _MOST_KNOWN:
+                self._known.popitem(last=False)
+        self._known.move_to_end(host)
+        return known
 
     def allowed(self, host: str, now: float) -> int:
         """Return how many connections a host may have now: the limit, or what trouble left and time gave back."""

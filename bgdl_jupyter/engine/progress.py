@@ -9,6 +9,8 @@ from typing import Final
 #: Seconds between two ticks of everything that is told or watched.
 TICK: Final = 0.25
 _WINDOW: Final = 5.0
+# Long enough for a server that sends in bursts of a tenth of a second not to look many times as fast as it is.
+_MOMENT: Final = 0.1
 
 
 class RateMeter:
@@ -35,6 +37,33 @@ class RateMeter:
             samples.popleft()
         elapsed = now - samples[0][0]
         return (self._total - samples[0][1]) / elapsed if elapsed > 0 else 0.0
+
+
+class Pace:
+    """Bytes per second of the last moment; time during which we held the bytes back ourselves does not count."""
+
+    def __init__(self, now: float) -> None:
+        self._since = now
+        self._held_back = 0.0
+        self._count = 0
+        self.rate = 0.0
+
+    def count(self, count: int, now: float, *, held_back: float) -> None:
+        """
+        Count bytes.
+
+        Parameters
+        ----------
+        count, now:
+            How many, and when they came.
+        held_back:
+            Seconds in all during which we held bytes back.
+        """
+        self._count += count
+        elapsed = (now - self._since) - (held_back - self._held_back)
+        if elapsed >= _MOMENT:
+            self.rate = self._count / elapsed
+            self._since, self._held_back, self._count = now, held_back, 0
 
 
 class StallWatch:

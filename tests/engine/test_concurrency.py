@@ -61,15 +61,15 @@ def test_a_line_that_is_full_with_four_stays_with_four():
 
 def test_a_line_that_one_fills_is_left_with_one_where_that_is_allowed():
     host = Host(HostControl(least=1), one_fills_the_line)
-    assert host.run(5) == 1
+    assert host.run(4) == 1
     host.run(60)
     assert host.seen.count(1) / len(host.seen) > 0.8
 
 
 def test_one_bad_moment_does_not_end_the_climb():
-    host = Host(HostControl(), per_connection)
+    host = Host(HostControl(start=1), per_connection)
     host.run(0.12)
-    assert host.control.allowed == 8
+    assert host.control.allowed == 4
     host.rate_of = nothing_comes
     host.run(1.05)
     host.rate_of = per_connection
@@ -81,12 +81,21 @@ def test_connections_that_each_have_their_own_limit_are_not_taken_back():
 
 
 def test_a_disk_that_takes_no_more_means_no_more_connections():
-    """The rate grows all the same: what was in the buffers is counted, too."""
-    host = Host(HostControl(least=1), per_connection)
+    """The rate may grow a little all the same: what was in the buffers is counted, too."""
+    host = Host(HostControl(least=1), lambda connections: (100 + 10 * connections) * MB)
     for _ in range(100):
         host.run(0.05, held_back=0.6 * host.now)
     assert max(host.seen) <= 4
     assert host.control.allowed == 1
+
+
+def test_what_clearly_helped_is_kept_though_the_disk_is_full_and_nothing_is_added():
+    host = Host(HostControl(start=2, least=1, ceiling=64), per_connection)
+    host.run(0.12)
+    assert host.control.allowed == 8
+    for _ in range(100):
+        host.run(0.05, held_back=0.6 * host.now)
+    assert host.control.allowed == 8
 
 
 def test_it_finds_the_number_from_which_on_more_bring_nothing():
@@ -168,25 +177,20 @@ def test_a_host_that_refuses_the_ninth_connection_is_soon_not_asked_for_it_any_m
     assert refusals <= 4, "each refusal costs a connection attempt at the host"
 
 
-def test_answers_that_take_ever_longer_mean_fewer_connections():
-    host = Host(HostControl(), one_fills_the_line)
-    host.run(10, latency=0.02)
-    assert host.control.allowed >= 4
-    host.run(60, latency=2.0)
-    assert host.control.allowed < 4
-
-
-def test_a_distant_host_is_not_taken_for_a_busy_one():
-    assert Host(HostControl(), per_connection).run(5, latency=0.4) == 16
+def test_a_loop_that_has_no_time_left_means_no_more_connections():
+    host = Host(HostControl(least=1, start=1), per_connection)
+    for _ in range(100):
+        host.run(0.05, worked=0.9 * host.now)
+    assert host.control.allowed == 1
 
 
 def test_a_refusal_during_a_trial_takes_back_the_trial_alone():
     """What was allowed before it was fine."""
-    host = Host(HostControl(), per_connection)
+    host = Host(HostControl(start=2), per_connection)
     host.run(0.2)
     assert host.control.allowed == 8
     host.control.error(Trouble.REFUSED)
-    assert host.control.allowed == 4
+    assert host.control.allowed == 2
 
 
 @given(
@@ -196,7 +200,7 @@ def test_a_refusal_during_a_trial_takes_back_the_trial_alone():
             st.integers(0, 10 * MB),
             st.integers(0, 40),
             st.none() | st.sampled_from(Trouble),
-            st.none() | st.floats(0, 10),
+            st.floats(0, 10),
         ),
         max_size=60,
     ),
@@ -206,9 +210,9 @@ def test_a_refusal_during_a_trial_takes_back_the_trial_alone():
 def test_it_always_allows_at_least_one_and_at_most_the_ceiling(steps, start, ceiling):
     control = HostControl(start=start, ceiling=ceiling)
     now, received = 0.0, 0
-    for seconds, count, active, trouble, latency in steps:
+    for seconds, count, active, trouble, held_back in steps:
         now, received = now + seconds, received + count
-        control.observe(now, received, active=active, latency=latency)
+        control.observe(now, received, active=active, held_back=held_back)
         if trouble:
             control.error(trouble)
         assert 1 <= control.allowed <= ceiling

@@ -51,3 +51,47 @@ def test_one_more_comes_back_each_second_up_to_the_limit(hosts):
     assert hosts.allowed(HOST, 108.5) == 16
     assert hosts.troubled(108.5) == {}
     assert hosts.next_release(108.5) is None
+
+
+def test_answers_that_take_ever_longer_mean_fewer_connections(hosts):
+    for _ in range(12):
+        hosts.opened("a")
+    for _ in range(50):
+        hosts.answered("a", 0.0, seconds=0.05)
+    assert hosts.allowed("a", 0.0) == 16
+    for _ in range(20):
+        hosts.answered("a", 1.0, seconds=1.0)
+    assert hosts.allowed("a", 1.0) == int(13 * 0.75)
+    assert hosts.allowed("b", 1.0) == 16
+
+
+def test_a_distant_host_is_not_taken_for_a_busy_one(hosts):
+    for _ in range(12):
+        hosts.opened("a")
+    for second in range(100):
+        hosts.answered("a", second, seconds=2.0)
+    assert hosts.allowed("a", 100.0) == 16
+
+
+def test_slow_answers_leave_a_host_what_it_gets_to_begin_with(hosts):
+    for _ in range(3):
+        hosts.opened("a")
+    hosts.answered("a", 0.0, seconds=0.01)
+    for second in range(1, 20):
+        hosts.answered("a", second, seconds=5.0)
+    assert hosts.allowed("a", 20.0) >= 4
+
+
+def test_what_helped_one_file_is_known_for_the_next_until_there_is_trouble(hosts):
+    assert hosts.helpful("a") is None
+    hosts.learn("a", 12)
+    assert hosts.helpful("a") == 12
+    hosts.trouble("a", 0.0)
+    assert hosts.helpful("a") is None
+
+
+def test_not_every_host_is_remembered_for_ever(hosts):
+    for number in range(5000):
+        hosts.learn(str(number), 4)
+    assert hosts.helpful("0") is None
+    assert hosts.helpful("4999") == 4

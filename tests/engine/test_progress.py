@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgdl_jupyter.engine.progress import TICK, RateMeter, StallWatch, seconds_left
+from bgdl_jupyter.engine.progress import TICK, Pace, RateMeter, StallWatch, seconds_left
 
 
 def test_the_rate_is_that_of_the_last_five_seconds():
@@ -67,3 +67,29 @@ def test_the_time_that_is_left_is_said_only_where_it_can_be():
     assert seconds_left(None, 100.0) is None
     assert seconds_left(1000, 0.0) is None
     assert seconds_left(10**9, 5e-324) is None
+
+
+def test_the_pace_is_that_of_the_last_moment():
+    pace = Pace(0.0)
+    for tick in range(1, 11):
+        pace.count(1_000_000, tick * 0.02, held_back=0.0)
+    assert pace.rate == pytest.approx(50e6)
+    for tick in range(1, 11):
+        pace.count(10_000, 0.2 + tick * 0.02, held_back=0.0)
+    assert pace.rate == pytest.approx(0.5e6)
+
+
+def test_time_in_which_bytes_had_to_wait_for_us_does_not_slow_the_pace():
+    pace = Pace(0.0)
+    for second in range(1, 5):
+        pace.count(10_000_000, float(second), held_back=second * 0.75)
+    assert pace.rate == pytest.approx(40e6)
+
+
+def test_a_server_that_sends_in_bursts_is_not_taken_for_a_faster_one():
+    pace, rates = Pace(0.0), []
+    for burst in range(1, 20):
+        for piece in range(8):
+            pace.count(250_000, burst * 0.1 + piece * 0.001, held_back=0.0)
+            rates.append(pace.rate)
+    assert max(rates) <= 1.5 * 20e6
