@@ -76,6 +76,13 @@ class ResourceProbed(OperationEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArrivedAtOnce(ResourceProbed):
+    """The server said what is there, and all of it came with that: the file is about to get its name."""
+
+    bytes_received: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationChosen(OperationEvent):
     """The file's name is known: given by the server, or another one because the first was taken."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from bgdl_jupyter.engine.commit import Committer
 from bgdl_jupyter.engine.hosts import Hosts
+from bgdl_jupyter.engine.looking import Looking
 from bgdl_jupyter.engine.progress import TICK
 from bgdl_jupyter.engine.rate_limit import RateLimiter
 from bgdl_jupyter.engine.uploads import Uploads
@@ -88,6 +89,7 @@ class Facilities:
         self.writer = Writer()
         self.committer = Committer(self)
         self.uploads = Uploads(self)
+        self.looking = Looking(self.run)
         self._pool = ThreadPoolExecutor(_POOL_SIZE, thread_name_prefix="bgdl-disk")
         self._kinds: dict[str, Callable[[], Transport]] = {}
         self._transports: dict[Callable[[], Transport], Transport] = {}

@@ -203,10 +203,11 @@ class Holding:
         if self.expected_digest is not None and self.resource is not None:
             self.resource = replace(self.resource, validator=None)
 
-    def continue_as(self, resource: Resource) -> None:
+    def continue_as(self, resource: Resource) -> Resource:
         """Take the version of another place as that of the bytes, which fit so far and have a digest to prove it."""
         assert self.resource is not None  # noqa: S101 (there are bytes)
         self.resource = replace(self.resource, validator=resource.validator, actual_uri=resource.actual_uri)
+        return self.resource
 
     async def _forget(self) -> None:
         self.resource, self.written = None, EMPTY

@@ -90,6 +90,8 @@ class Lane(Sequence[W]):
 
     def _find(self, waiting: W) -> tuple[int, int]:
         """Return the piece in which it has its place, and the place."""
+        if self._pieces and self._pieces[0][0] is waiting:  # as are most that go
+            return 0, 0
         order = waiting.order
         if not self._pieces or self._pieces[-1][-1].order < order:
             return len(self._pieces), 0

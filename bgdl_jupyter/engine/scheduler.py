@@ -34,11 +34,12 @@ class Candidate:
     group: str
     priority: BackgroundTransferPriority
     position: float
+    #: The place in the queue: no two operations have the same.
+    order: tuple[int, float, int] = field(init=False, repr=False, compare=False)
 
-    @property
-    def order(self) -> tuple[int, float, int]:
-        """The place in the queue: no two operations have the same."""
-        return self.priority.rank, self.position, self.operation_id.int
+    def __post_init__(self) -> None:
+        """Know its place: it is compared with that of others many times."""
+        object.__setattr__(self, "order", (self.priority.rank, self.position, self.operation_id.int))
 
     @property
     def is_high(self) -> bool:

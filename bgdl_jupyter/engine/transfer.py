@@ -12,19 +12,17 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.asking import Asking
-from bgdl_jupyter.engine.commit import Finished
 from bgdl_jupyter.engine.connections import Crew, may_split
 from bgdl_jupyter.engine.delivery import Delivered, Delivery, check_acceptable, is_small
+from bgdl_jupyter.engine.finishing import Fetched, Finishing
 from bgdl_jupyter.engine.holding import Holding
 from bgdl_jupyter.engine.patience import Patience
 from bgdl_jupyter.engine.sink import OverlapMismatch
 from bgdl_jupyter.engine.sources import Sources
 from bgdl_jupyter.engine.tail import look_behind
 from bgdl_jupyter.engine.telling import Telling
-from bgdl_jupyter.engine.verification import has_right_digest, integrity_of
 from bgdl_jupyter.engine.wanted import Wanted
 from bgdl_jupyter.errors import DecodingFailed, IntegrityFailed, ProtocolViolation, TransferFailed
-from bgdl_jupyter.events import Event, ResourceProbed
 from bgdl_jupyter.ranges import ByteRange
 from bgdl_jupyter.resource import Decision, Verdict, decide
 from bgdl_jupyter.status import TransferActivity
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.engine.order import Durable, Order, Park, RequestMaker
     from bgdl_jupyter.engine.rate_limit import CombinedLimiter
-    from bgdl_jupyter.engine.uploads import PublisherMaker
+    from bgdl_jupyter.events import Event
     from bgdl_jupyter.resource import Answer, Resource
     from bgdl_jupyter.transport.base import Exchange
 
@@ -106,9 +104,10 @@ class Transfer:
         self._most = durable.finished.total
         self._ticks = 0
         self._delivery: Crew | Delivery | None = None
-        self._small_body: memoryview | None = None
-        self._framing = Framing.LENGTH
-        self._destination = order.destination
+        self._fetched = fetched = Fetched(destination=order.destination)
+        self._finishing = Finishing(
+            order, fetched, holding=self._holding, facilities=facilities, tell=self._tell, publish=publish
+        )
         self._wanted = Wanted(self._holding, order.options)
         self._was_answered = False
         self._has_body = False
@@ -132,11 +131,12 @@ class Transfer:
         try:
             published = await self._holding.begin()
             if published is not None:
-                await self._facilities.committer.finish_published(self._finished(published))
+                await self._finishing.finish_published(published)
                 return
             await self._fetch_and_verify()
             await self._commit()
         except BaseException:
+            self._telling.ending()
             self._tell_progress(0.0)  # what came since the last tick is there, too
             raise
         finally:
@@ -146,7 +146,7 @@ class Transfer:
     async def _fetch_and_verify(self) -> None:
         is_second = False
         await self._fetch()
-        while not await self._is_right():
+        while not await self._finishing.is_right():
             expected = self._holding.expected_digest
             if not self._order.options.is_repeatable:
                 raise IntegrityFailed(f"The answer does not have the digest {expected}.")
@@ -158,7 +158,7 @@ class Transfer:
 
     async def _fetch(self) -> None:
         failures = 0
-        while not (self._holding.is_whole or self._small_body is not None):
+        while not (self._holding.is_whole or self._fetched.small_body is not None):
             try:
                 await self._attempt()
             except OverlapMismatch as error:
@@ -246,18 +246,17 @@ class Transfer:
         if self._has_turned:
             self._has_turned = False
             if decision.verdict is Verdict.CONTINUE:
-                self._holding.continue_as(answer.resource)
-                self._tell_resource()
-        self._tell(TransferActivity.DOWNLOADING)
+                self._telling.probed(self._holding.continue_as(answer.resource))
+        self._telling.downloading()
         ended = await self._deliver(exchange, decision.position, gap)
-        self._framing = ended.framing
+        self._fetched.framing = ended.framing
         if ended.small_body is not None:
-            self._small_body = ended.small_body
+            self._fetched.small_body = ended.small_body
             self._telling.count(len(ended.small_body))
         if self._holding.length is None and not ended.was_cut:
             if ended.framing is Framing.CLOSED:
-                can_ask = self._order.options.may_ask_for_parts
-                self._framing = await look_behind(self._holding, ended.position, self._open_part if can_ask else None)
+                open_part = self._open_part if self._order.options.may_ask_for_parts else None
+                self._fetched.framing = await look_behind(self._holding, ended.position, open_part)
             self._holding.learn_length(ended.position)
 
     async def _deliver(self, exchange: Exchange, position: int, gap: ByteRange) -> Delivered:
@@ -303,15 +302,10 @@ class Transfer:
         """Take a first answer, or refuse it before a byte of it is written."""
         resource = answer.resource
         check_acceptable(resource, self._order.options)
-        if self._destination is None and (self._order.publisher is not None or not is_small(answer)):
-            self._destination = await self._choose_destination(resource)
+        if self._fetched.destination is None and (self._order.publisher is not None or not is_small(answer)):
+            self._fetched.destination = await self._choose_destination(resource)
         self._holding.adopt(resource)
-        self._tell_resource()
-
-    def _tell_resource(self) -> None:
-        resource = self._holding.resource
-        assert resource is not None  # noqa: S101 (an answer was accepted)
-        self._publish(ResourceProbed(operation_id=self._order.operation_id, resource=resource))
+        self._telling.probed(resource, is_brief=is_small(answer))
 
     def _wrote(self, start: int, stop: int) -> None:
         self._telling.count(stop - start)
@@ -325,61 +319,28 @@ class Transfer:
 
     async def _start_over(self, reason: str) -> None:
         log.info("Operation %s begins again at byte 0: %s", self._order.operation_id, reason)
-        self._small_body = None
+        self._fetched.small_body = None
         await self._holding.start_over(counts=not self._has_turned)  # another place is no server that cannot resume
         self._has_turned = False
         self._wanted.position = None
         self._telling.begin_again()
         self._telling.restarted(reason)
 
-    async def _is_right(self) -> bool:
-        if self._holding.expected_digest is not None:
-            self._tell(TransferActivity.VERIFYING)
-        return await has_right_digest(self._holding, self._facilities, self._small_body)
-
     async def _commit(self) -> None:
-        self._tell(TransferActivity.COMMITTING)
-        if not (self._facilities.committer if self._order.publisher is None else self._facilities.uploads).is_crowded:
+        self._telling.committing(small=self._fetched.small_size)
+        if not self._finishing.is_crowded:
             self._leave()
-        resource = self._holding.resource
-        assert resource is not None  # noqa: S101 (an answer was accepted)
-        if self._small_body is None:
-            self._destination = self._destination or await self._choose_destination(resource)
-            await self._holding.open_file()  # an empty body never opened it
+        if self._fetched.small_body is None:
+            await self._have_file()
         self._tell_progress(0.0)
         self._facilities.unwatch(self)
-        finished = self._finished(self._destination or self._order.path_for(resource), is_ours=bool(self._destination))
-        if self._order.publisher is None:
-            await self._facilities.committer.commit(finished)
-        else:
-            await self._upload(finished, self._order.publisher)
+        await self._finishing.deliver(self._back_off)
 
-    async def _upload(self, finished: Finished, make: PublisherMaker) -> None:
-        failures = 0
-        while True:
-            try:
-                return await self._facilities.uploads.deliver(finished, make, self._tell_upload)
-            except TransferFailed as error:
-                if not error.is_transient:
-                    raise
-                failures += await self._back_off(error, failures)
-
-    def _tell_upload(self, words: str) -> None:
-        self._tell(TransferActivity.COMMITTING, reason=words)
-
-    def _finished(self, path: Path, *, is_ours: bool = True) -> Finished:
-        expected = self._holding.expected_digest
-        return Finished(
-            order=self._order,
-            holding=self._holding,
-            destination=path,
-            is_ours=is_ours,
-            small_body=self._small_body,
-            size=self._holding.length or self._holding.written.total,
-            integrity=integrity_of(self._holding, self._framing),
-            digest=str(expected) if expected else None,
-            publish=self._publish,
-        )
+    async def _have_file(self) -> None:
+        resource = self._holding.resource
+        assert resource is not None  # noqa: S101 (an answer was accepted)
+        self._fetched.destination = self._fetched.destination or await self._choose_destination(resource)
+        await self._holding.open_file()  # an empty body never opened it
 
     def _tell(self, activity: TransferActivity, *, reason: str = "", until: float | None = None) -> None:
         self._telling.activity(activity, reason=reason, until=until)
@@ -395,5 +356,5 @@ class Transfer:
         self._tell_progress(rate)
 
     def _tell_progress(self, rate: float) -> None:
-        small = len(self._small_body) if self._small_body is not None else None
-        self._telling.progress(rate, small=small, connections=self._delivery.connections if self._delivery else 0)
+        connections = self._delivery.connections if self._delivery else 0
+        self._telling.progress(rate, small=self._fetched.small_size, connections=connections)

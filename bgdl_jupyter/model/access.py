@@ -7,7 +7,7 @@ import functools
 import inspect
 import netrc
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.errors import InvalidRequest
 from bgdl_jupyter.model.credentials import PasswordCredential
@@ -17,6 +17,8 @@ from bgdl_jupyter.transport.proxies import EnvironmentProxies
 from bgdl_jupyter.uris import SplitUri, origin_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bgdl_jupyter.model.credentials import CredentialProvider
     from bgdl_jupyter.model.operation import DownloadOperation
 
@@ -27,31 +29,43 @@ _PROXIED: Final = frozenset({"http", "https"})
 
 def proxy_of(operation: DownloadOperation, uri: str) -> ProxyServer | None:
     """Return the operation's own proxy; it is used wherever redirects lead."""
-    if not operation.proxy or origin_of(uri).scheme not in _PROXIED:
+    proxy = operation.values["proxy"]
+    if not proxy or origin_of(uri).scheme not in _PROXIED:
         return None
-    secrets = operation.secrets
-    return ProxyServer(uri=SplitUri(operation.proxy, None, secrets.proxy_user_info), credential=secrets.proxy)
+    secrets = operation.given_secrets
+    return ProxyServer(uri=SplitUri(proxy, None, secrets.proxy_user_info), credential=secrets.proxy)
 
 
-def environment_of(operation: DownloadOperation, uri: str) -> EnvironmentProxies | None:
-    """
-    Return what the environment says about proxies, where it is trusted and the operation has no proxy of its own.
+class Surroundings:
+    """What the environment says about proxies, read once for all that ask in one turn of the loop."""
 
-    Raises
-    ------
-    InvalidRequest
-        The environment names a proxy that cannot be used.
-    """
-    if operation.proxy or not operation.options.get("trust_env", True):
-        return None
-    if origin_of(uri).scheme not in _PROXIED:
-        return None
-    return _environment(*(os.environ.get(name) for name in _VARIABLES))
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._proxies: EnvironmentProxies | None = None
+
+    def proxies_for(self, uri: str, *, proxy: str, options: Mapping[str, Any]) -> EnvironmentProxies | None:
+        """
+        Return what the environment says, where it is trusted and the operation has no proxy of its own.
+
+        Raises
+        ------
+        InvalidRequest
+            The environment names a proxy that cannot be used.
+        """
+        if proxy or not options.get("trust_env", True) or origin_of(uri).scheme not in _PROXIED:
+            return None
+        if self._proxies is None:
+            self._proxies = _environment(*(os.environ.get(name) for name in _VARIABLES))
+            self._loop.call_soon(self._forget)
+        return self._proxies
+
+    def _forget(self) -> None:
+        self._proxies = None
 
 
 @functools.lru_cache(maxsize=8)
 def _environment(*values: str | None) -> EnvironmentProxies:
-    """Return what the environment says; it is read again when it has changed, and not for every one of many files."""
+    """Return what the environment says; what it says is understood once, and not for every one of many files."""
     said = {name: value for name, value in zip(_VARIABLES, values, strict=True) if value is not None}
     return EnvironmentProxies.of(said)
 

@@ -47,7 +47,7 @@ class ChecksumFiles:
         TransferFailed
             The file cannot be had, is none, or does not name the operation's.
         """
-        uri = operation.options.get("checksum_file")
+        uri = (operation.peek("options") or {}).get("checksum_file")
         if not uri or operation.checksum:
             return
         doing = TransferActivity.VERIFYING

@@ -100,7 +100,7 @@ def _was_verified(operation: DownloadOperation) -> bool:
 
 async def check_free(runner: Runner, operation: DownloadOperation, path: Path) -> None:
     """Refuse a name that the server gave where a file has it already that is not ours to replace."""
-    footprint = await runner.facilities.run(Footprint.at, path)
+    footprint = await runner.facilities.looking.footprint(path)
     if footprint is None or operation.collision in _ALWAYS_FREE:
         return
     if operation.collision is CreationCollisionOption.FAIL_IF_EXISTS:
@@ -122,15 +122,18 @@ async def take_as_it_is(
     DestinationExists
         A file is there that is another one, and not ours to replace; nothing was fetched.
     """
-    if operation.store_url:
+    values = operation.values
+    if values["store_url"]:
         return await _take_from_store(runner, operation)
-    if operation.collision is not CreationCollisionOption.OPEN_IF_EXISTS or operation.durable.file is not None:
+    if values["collision"] is not CreationCollisionOption.OPEN_IF_EXISTS or operation.durable.file is not None:
         return False
     digest = operation.expected_digest
-    if digest is None and operation.result_file is None:
-        return False
-    path = operation.result_file or operation.directory / operation.name
-    footprint = await runner.facilities.run(Footprint.at, path)
+    path = operation.result_file
+    if path is None:
+        if digest is None:
+            return False
+        path = operation.directory / operation.name
+    footprint = await runner.facilities.looking.footprint(path)
     if footprint is None:
         return False
     runner.publish(ActivityChanged(operation_id=operation.guid, activity=TransferActivity.VERIFYING))

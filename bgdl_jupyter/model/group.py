@@ -99,6 +99,7 @@ class BackgroundTransferGroup(HasResults, Owned):
         self._members: dict[object, DownloadOperation] = {}
         self._by_status: Counter[BackgroundTransferStatus] = Counter()
         self.watchers: list[Callable[[], bool]] = []
+        self._is_due = False
         self._place = runner.place
 
     @classmethod
@@ -224,10 +225,17 @@ class BackgroundTransferGroup(HasResults, Owned):
         """Count a member's step, and let everybody look who waits for the group."""
         self._by_status[old] -= 1
         self._by_status[new] += 1
-        self.look_again()
+        self.look_soon()
+
+    def look_soon(self) -> None:
+        """Let everybody look who waits for the group, once for all that happens in this turn of the loop."""
+        if self.watchers and not self._is_due:
+            self._is_due = True
+            self._runner.place.loop.call_soon(self.look_again)
 
     def look_again(self) -> None:
         """Let everybody look who waits for the group."""
+        self._is_due = False
         self.watchers = [look for look in self.watchers if not look()]
 
     @observe("transfer_behavior", "max_parallel", "max_rate")

@@ -64,6 +64,10 @@ class TraitValues(dict[str, Any]):
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or name in self.shared
 
+    def peek(self, name: str) -> Any:
+        """Return one that is only looked at: a list that is shared stays so; None where there is none."""
+        return super().get(name, self.shared.get(name))
+
     def copy(self) -> dict[str, Any]:
         """Return all of them."""
         return {**self.shared, **self}
@@ -131,6 +135,10 @@ class Light(Owned):
         nobody has asked for is missing.
         """
         return self._trait_values
+
+    def peek(self, name: str) -> Any:
+        """Return the value of a trait as it is kept, not to be changed; None where it has none yet."""
+        return self._trait_values.peek(name)
 
     @property
     def shared(self) -> SharedValues:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bgdl_jupyter.engine.order import Durable
 from bgdl_jupyter.errors import error_to_record
 from bgdl_jupyter.events import (
     ActivityChanged,
+    ArrivedAtOnce,
     Completed,
     DestinationChosen,
     Event,
@@ -106,7 +108,8 @@ class AppliesEvents(PostProcessed):
 
     def _apply_place(self, path: str) -> None:
         for name, value in self.placed_at(path).items():
-            self._put(name, value)
+            is_to_be_seen = name == "result_file" and self._has_observers(name)
+            self._put(name, Path(value) if is_to_be_seen else value)
 
     def _apply_restart(self, _: Restarted) -> None:
         self._put("has_restarted", value=True)
@@ -138,11 +141,19 @@ class AppliesEvents(PostProcessed):
             self._told.arrived(event)
 
     def _apply_resource(self, event: ResourceProbed) -> None:
-        resource = event.resource
+        self._keep_resource(event.resource)
+        self._tell_progress(bytes_received=self.bytes_received, total=event.resource.length)
+
+    def _apply_arrival(self, event: ArrivedAtOnce) -> None:
+        self._keep_resource(event.resource)
+        self._put("activity", TransferActivity.COMMITTING)
+        self._put("status_reason", "")
+        self._tell_progress(bytes_received=event.bytes_received, total=event.resource.length)
+
+    def _keep_resource(self, resource: Resource) -> None:
         if self._resource is not None and self._resource.validator != resource.validator:
             self._put("has_response_changed", value=True)
         self._resource = resource
-        self._tell_progress(bytes_received=self.bytes_received, total=resource.length)
 
     def _apply_completion(self, event: Completed) -> None:
         self._apply_place(event.path)
@@ -181,6 +192,7 @@ class AppliesEvents(PostProcessed):
         Progressed: _apply_progress,
         RangesArrived: _apply_ranges,
         ResourceProbed: _apply_resource,
+        ArrivedAtOnce: _apply_arrival,
         DestinationChosen: _apply_destination,
         Restarted: _apply_restart,
         Completed: _apply_completion,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from traitlets import observe, validate
 
@@ -74,6 +74,7 @@ class OperationState(AppliesEvents):
     was_restored = False
     overrides_policy = False
     is_unconstrained = False
+    _no_secrets: ClassVar = OperationSecrets()
 
     def __init__(self, runner: Runner, values: Mapping[str, Any], *, shared: SharedValues | None = None) -> None:
         super().__init__()
@@ -92,9 +93,15 @@ class OperationState(AppliesEvents):
         return OperationSecrets()
 
     @property
+    def given_secrets(self) -> OperationSecrets:
+        """What it must not show, to be read only: most have none, and share what says so."""
+        given: OperationSecrets = self.__dict__.get("secrets", self._no_secrets)
+        return given
+
+    @property
     def has_secrets(self) -> bool:
         """Whether something was given that must not be shown."""
-        return bool(self.secret_names)
+        return bool(self.peek("secret_names"))
 
     @property
     def known_secrets(self) -> Sequence[Secret]:

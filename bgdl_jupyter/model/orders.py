@@ -11,7 +11,7 @@ from bgdl_jupyter.engine.order import Options, Order
 from bgdl_jupyter.engine.retry import RetryPolicy
 from bgdl_jupyter.errors import InvalidRequest, StateFileError, TransferFailed
 from bgdl_jupyter.events import DestinationChosen
-from bgdl_jupyter.model.access import credential_from_netrc, credential_from_provider, environment_of, proxy_of
+from bgdl_jupyter.model.access import credential_from_netrc, credential_from_provider, proxy_of
 from bgdl_jupyter.model.credentials import OF_MIRRORS
 from bgdl_jupyter.model.existing import check_free
 from bgdl_jupyter.model.host import host
@@ -51,20 +51,19 @@ class AttentionNeeded(Exception):
 
 def order_of(operation: DownloadOperation, *, replaces: frozenset[Footprint] = frozenset()) -> Order:
     """Return what the transfer of an operation is to achieve; ``replaces`` are the files that it may replace."""
-    settings = operation.options
+    values = operation.values
+    settings = operation.peek("options") or {}
     return Order(
-        operation_id=operation.guid,
-        directory=operation.directory,
-        destination=operation.result_file if not operation.store_url else _staged_name(operation),
+        operation_id=values["guid"],
+        directory=values["directory"],
+        destination=operation.result_file if not values["store_url"] else _staged_name(operation),
         fallback_name=operation.name,
-        collision=operation.collision,
-        digest=operation.expected_digest,
+        collision=values["collision"],
+        digest=operation.expected_digest if values["checksum"] else None,
         replaces=replaces,
-        sources=(operation.requested_uri, *operation.mirrors),
-        publisher=publisher_of(operation),
-        options=_options(
-            operation.method, operation.is_random_access_required, *(settings.get(name) for name in _SETTINGS)
-        ),
+        sources=(values["requested_uri"], *(operation.peek("mirrors") or ())),
+        publisher=publisher_of(operation) if values["store_url"] else None,
+        options=_options(values["method"], values["is_random_access_required"], *map(settings.get, _SETTINGS)),
     )
 
 
@@ -102,8 +101,8 @@ def _or(value: Any, default: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _safety(*allowed: bool) -> Safety:
-    return Safety(**dict(zip(_SAFETY, allowed, strict=True)))
+def _safety(*allowed: bool | None) -> Safety:
+    return Safety(**{name: bool(said) for name, said in zip(_SAFETY, allowed, strict=True)})
 
 
 _SAFETY: Final = tuple(Safety.__dataclass_fields__)
@@ -133,22 +132,23 @@ async def make_request(
         A secret part of a mirror's URI is lost.
     """
     await recall_secrets(runner, operation, source=source)
-    settings, secrets = operation.options, operation.secrets
+    values, secrets = operation.values, operation.given_secrets
+    settings = operation.peek("options") or {}
     uri = other or _uri_of(operation, source)
-    is_own_origin = (source == 0 and other is None) or origin_of(uri.public) == origin_of(operation.requested_uri)
+    is_own_origin = (source == 0 and other is None) or origin_of(uri.public) == origin_of(values["requested_uri"])
     try:
-        environment = environment_of(operation, uri.public)
+        environment = runner.surroundings.proxies_for(uri.public, proxy=values["proxy"], options=settings)
         credential = await _credential(runner, operation, uri, is_own_origin=is_own_origin)
         ssl_context = await _ssl_context(runner, operation)
     except InvalidRequest as error:  # of the environment or a file, found out only now
         raise TransferFailed(str(error)) from None
     headers: list[tuple[str, str | Secret]] = []
     if is_own_origin:
-        headers += [*operation.plain_headers.items(), *secrets.headers.items()]
+        headers += [*(operation.peek("plain_headers") or {}).items(), *secrets.headers.items()]
     body = settings.get("request_body_file")
     return Request(
         uri=uri,
-        method="GET" if operation.method == "RETR" or other is not None else operation.method,
+        method="GET" if values["method"] == "RETR" or other is not None else values["method"],
         headers=tuple(headers),
         body=Path(body) if body and other is None else None,
         start=start,
@@ -157,7 +157,7 @@ async def make_request(
         credential=credential,
         proxy=proxy_of(operation, uri.public),
         environment=environment,
-        safety=_safety(*(settings.get(name, False) for name in _SAFETY)),
+        safety=_safety(*map(settings.get, _SAFETY)),
         ssl_context=ssl_context,
         connect_timeout=settings.get("connect_timeout", 30.0),
         response_timeout=settings.get("response_timeout", 60.0),
@@ -165,9 +165,9 @@ async def make_request(
 
 
 def _uri_of(operation: DownloadOperation, source: int) -> SplitUri:
-    secrets = operation.secrets
+    secrets = operation.given_secrets
     if source == 0:
-        return SplitUri(operation.requested_uri, secrets.query, secrets.user_info)
+        return SplitUri(operation.values["requested_uri"], secrets.query, secrets.user_info)
     place = source - 1
     query, user_info = (secrets.mirrors.get(f"{place} {part}") for part in ("query", "user_info"))
     uri = SplitUri(operation.mirrors[place], query, user_info)
@@ -179,7 +179,7 @@ def _uri_of(operation: DownloadOperation, source: int) -> SplitUri:
 async def _credential(
     runner: Runner, operation: DownloadOperation, uri: SplitUri, *, is_own_origin: bool
 ) -> Credential | None:
-    secrets = operation.secrets
+    secrets = operation.given_secrets
     given, provider = (secrets.server, secrets.provider) if is_own_origin else (None, None)
     if provider is not None:
         try:
@@ -188,15 +188,15 @@ async def _credential(
             raise AttentionNeeded(WebErrorStatus.UNAUTHORIZED, f"{error} resume() asks it again.") from None
         if said is not None:
             return said
-    if given is not None or uri.user_info is not None or not operation.options.get("use_netrc"):
+    if given is not None or uri.user_info is not None or not (operation.peek("options") or {}).get("use_netrc"):
         return given
     return await runner.facilities.run(credential_from_netrc, origin_of(uri.public).host)
 
 
 async def _ssl_context(runner: Runner, operation: DownloadOperation) -> ssl.SSLContext | None:
-    ca_file = operation.options.get("ca_file")
-    if operation.secrets.ssl_context is not None or not ca_file:
-        return operation.secrets.ssl_context
+    ca_file, given = (operation.peek("options") or {}).get("ca_file"), operation.given_secrets.ssl_context
+    if given is not None or not ca_file:
+        return given
     return await runner.facilities.run(trusting, ca_file)
 
 

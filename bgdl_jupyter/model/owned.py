@@ -31,8 +31,7 @@ class Owned(HasTraits):
     _place: Place | None = None
 
     def __setattr__(self, name: str, value: object) -> None:
-        place = self._place
-        if place is None or not self.has_trait(name) or name.startswith("_") or place.is_here():
+        if name.startswith("_") or (place := self._place) is None or not self.has_trait(name) or place.is_here():
             super().__setattr__(name, value)
         else:
             place.call(super().__setattr__, name, value)

@@ -101,12 +101,13 @@ def columns_of(operation: DownloadOperation) -> dict[str, Any]:
 
 def status_columns_of(operation: DownloadOperation) -> dict[str, Any]:
     """Return the columns that a step changes which says nothing more: cheap, since every operation takes one."""
+    values = operation.values
     return {
-        "status": int(operation.status),
-        "is_final": operation.status.is_final,
+        "status": int(values["status"]),
+        "is_final": values["status"].is_final,
         "was_seen": operation.was_seen,
         "position": int(operation.position),
-        "final_at": operation.final_at,
+        "final_at": values["final_at"],
     }
 
 
@@ -221,7 +222,7 @@ class StateJournal:
 
     def _record_of(self, operation_id: UUID, durable: Durable) -> dict[str, Any]:
         operation = self._find(operation_id)
-        if operation is None or not operation.secret_names:
+        if operation is None or not operation.has_secrets:
             return durable.to_record()
         return masked_durable(durable, operation.secrets.values()).to_record()
 
@@ -240,7 +241,7 @@ class StateJournal:
         if operation is None:
             return {"status": int(BackgroundTransferStatus.COMPLETED), "is_final": True}
         outcome = {
-            **plain(operation.placed_at(event.path)),
+            **operation.placed_at(event.path),
             "integrity": event.integrity.value,
             "digest": event.digest or "",
             "size": event.size,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from bgdl_jupyter.model.operation_traits import OperationTraits
@@ -16,9 +15,11 @@ class Placed(OperationTraits):
     @property
     def name(self) -> str:
         """The file's name, or what stands for it until there is one."""
-        if self.store_url:
-            return name_in(self.store_url) or self.fallback_name
-        return self.result_file.name if self.result_file is not None else self.fallback_name
+        store_url = self._trait_values["store_url"]
+        if store_url:
+            return name_in(store_url) or self.fallback_name
+        path = self.result_file
+        return path.name if path is not None else self.fallback_name
 
     @property
     def fallback_name(self) -> str:
@@ -34,5 +35,5 @@ class Placed(OperationTraits):
         return str(self.result_file) if self.result_file is not None else None
 
     def placed_at(self, place: str) -> dict[str, Any]:
-        """Return the trait that says where the file is, and its value."""
-        return {"store_url": place} if self.store_url else {"result_file": Path(place)}
+        """Return the trait that says where the file is, and its value as it is recorded."""
+        return {"store_url" if self._trait_values["store_url"] else "result_file": place}

@@ -27,6 +27,7 @@ from bgdl_jupyter.events import (
     StatusChanged,
 )
 from bgdl_jupyter.model import display
+from bgdl_jupyter.model.access import Surroundings
 from bgdl_jupyter.model.admission import Admission
 from bgdl_jupyter.model.alerting import Tiles
 from bgdl_jupyter.model.batches import Batches
@@ -73,6 +74,7 @@ class Runner:
         self.journal = StateJournal(state, self.registry.find)
         self.facilities = Facilities(place, self.journal)
         self.facilities.preload()
+        self.surroundings = Surroundings(place.loop)
         self.transfers = Transfers(self)
         self.admission = Admission(place.loop, self.registry, self.facilities.hosts, self.transfers.begin)
         self.limits = SharedLimits(self.admission, self.facilities)
@@ -140,7 +142,7 @@ class Runner:
             return
         if isinstance(event, Completed):
             self.change_status(operation, Step.COMPLETE, is_recorded=True)
-            if operation.secret_names:
+            if operation.has_secrets:
                 self.vault.delete(str(operation.guid))  # nothing is asked for with them any more
             self.post_processor.begin(operation)
         elif isinstance(event, StatusChanged):
@@ -224,7 +226,7 @@ class Runner:
         operation.look_again()
         group = self.group_of(operation)
         if group is not None:
-            group.look_again()
+            group.look_soon()
 
     # -------------------------------------------------------------------------------------------------- what may change
 

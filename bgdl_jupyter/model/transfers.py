@@ -157,7 +157,7 @@ class Transfers:
         return lambda path: claim_path(self._runner, operation, path)
 
     async def _run(self, operation: DownloadOperation) -> None:
-        if operation.store_url:
+        if operation.values["store_url"]:
             await recall_secrets(self._runner, operation)
         await self._checksum_files.resolve(operation, park=self._park_of(operation), draw=self.draw)
         if await take_as_it_is(self._runner, operation, claim=self._claimer_of(operation)):
@@ -170,7 +170,7 @@ class Transfers:
 
     def _transfer_of(self, operation: DownloadOperation) -> Transfer:
         runner = self._runner
-        replaces = ours_to_replace(runner, operation.application, operation.identity)
+        replaces = ours_to_replace(runner, operation.values["application"], operation.identity)
         order = order_of(operation, replaces=replaces)
         return Transfer(
             order,
