@@ -112,6 +112,8 @@ class Delivery:
         self._sink: PartialFileSink | None = None
         self._stall: StallWatch | None = None
         self._begun_at = 0.0
+        self._small: asyncio.Task[object] | None = None
+        self._has_stalled = False
         self._stalled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, *, position: int, gap: ByteRange, wrote: Callable[[int, int], None]) -> Delivered:
@@ -167,12 +169,23 @@ class Delivery:
     async def _receive_small(self) -> Delivered:
         length = self._holding.length or 0
         sink = MemorySink(length, self._limiter)
+        # Most come whole with their answer: the ticks look after the others, a timer for each would cost more.
+        self._small = task = asyncio.current_task()
+        self._begun_at = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._options.stall_timeout):
-                framing = await self._exchange.receive(sink)
-        except TimeoutError:
+            framing = await self._exchange.receive(sink)
+        except asyncio.CancelledError:
+            if task is None or not self._has_stalled or task.uncancel() > 0:
+                raise
             raise self._stall_error() from None
+        finally:
+            self._small = None
         return Delivered(position=length, framing=framing, small_body=sink.body)
+
+    def _end_stalled_small(self, now: float) -> None:
+        if self._small is not None and now - self._begun_at >= self._options.stall_timeout and not self._has_stalled:
+            self._has_stalled = True
+            self._small.cancel()
 
     async def _check_room(self, position: int) -> None:
         length = self._holding.length
@@ -256,6 +269,7 @@ class Delivery:
 
     def tick(self, now: float, *, flushes: bool) -> None:
         """Look for a stall; hand on what waits in a buffer for more."""
+        self._end_stalled_small(now)
         sink, stall = self._sink, self._stall
         if sink is None or stall is None:
             return

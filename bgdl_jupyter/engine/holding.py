@@ -367,5 +367,12 @@ class Holding:
 
     def small_to_commit(self, path: Path, size: int) -> Durable:
         """Return the record that announces the commit of a body that was never recorded: what is there, and where."""
-        finished = RangeSet.of([(0, size)])
-        return replace(self._present(), resource=None, finished=finished, committing=str(path))
+        durable = self._durable
+        return replace(
+            durable,
+            resource=None,
+            finished=RangeSet.of([(0, size)]),
+            file=self._identity(),
+            file_epoch=durable.epoch,
+            committing=str(path),
+        )

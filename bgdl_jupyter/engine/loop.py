@@ -11,6 +11,7 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextvars
+import functools
 import logging
 import os
 import threading
@@ -162,7 +163,7 @@ class LoopPlace(Place):
     def spawn(self, coroutine: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Start a task on the loop and keep it referenced until it ends."""
         try:
-            return self.call(self._start, coroutine, name)
+            return self._start(coroutine, name) if self.is_here() else self.call(self._start, coroutine, name)
         except EngineNotResponding:
             coroutine.close()
             raise
@@ -225,12 +226,12 @@ class LoopPlace(Place):
     def _start(self, coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         task = self.loop.create_task(_contained(coroutine), name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._settle)
-        # A task that is canceled before its first step never reaches the coroutine, which would warn of it.
-        task.add_done_callback(lambda _: coroutine.close())
+        task.add_done_callback(functools.partial(self._settle, coroutine))
         return task
 
-    def _settle(self, task: asyncio.Task[Any]) -> None:
+    def _settle(self, coroutine: Coroutine[Any, Any, Any], task: asyncio.Task[Any]) -> None:
+        # A task that is canceled before its first step never reaches the coroutine, which would warn of it.
+        coroutine.close()
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.log(self._level(logging.ERROR), "%s failed", task.get_name(), exc_info=error)

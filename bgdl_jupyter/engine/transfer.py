@@ -215,7 +215,7 @@ class Transfer:
         for _ in range(_MOST_QUESTIONS):
             request = await self._asking.request(asked, gap, condition)
             self._has_body = request.body is not None
-            async with self._asking.exchange(request) as exchange:
+            async with await self._asking.open(request) as exchange:
                 self._was_answered = True
                 decision = decide(kept, asked, exchange.answer, was_conditional=condition is not None)
                 match decision.verdict:

@@ -56,7 +56,7 @@ class Admission:
 
     def enqueue(self, operation: DownloadOperation) -> None:
         """Let an operation wait for its turn; its place in the queue follows its priority and position."""
-        self.withdraw(operation.guid)
+        self.withdraw(operation.values["guid"])
         queue = self._unlimited if operation.is_unconstrained else self._queue
         queue.add(candidate_of(operation))
         self.look_soon()

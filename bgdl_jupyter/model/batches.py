@@ -201,10 +201,12 @@ class Batches:
             if new.is_final:
                 return
             batch = self._reopened(operation)
-        if operation.guid in batch.counted:
+        values = operation.values
+        if values["guid"] in batch.counted:
             batch.statuses[old] -= 1
-        batch.counted.add(operation.guid)
-        batch.groups.add(operation.group)
+        else:
+            batch.counted.add(values["guid"])
+            batch.groups.add(values["group"])
         batch.statuses[new] += 1
         batch.latest = operation
         if new.is_failure:

@@ -153,10 +153,10 @@ class Creation:
         StateFileError
             No name is free.
         """
-        path = draft.path
-        if path is None or not _may_rename(draft):
+        if draft.result_file is None or not _may_rename(draft):
             self.check_existing(draft)
-            return path
+            return draft.path
+        path = Path(draft.result_file)
 
         def is_taken(each: Path) -> bool:
             return os.path.lexists(each) or destination_key(each) in taken
@@ -168,11 +168,11 @@ class Creation:
 
     def check_existing(self, draft: Draft) -> None:
         """Raise `DestinationExists` where a file is there that may be neither replaced nor taken as it is."""
-        path = draft.path
+        path = draft.result_file
         if path is None or not os.path.lexists(path):
             return
         if draft.collision is CreationCollisionOption.FAIL_IF_EXISTS:
-            raise DestinationExists(f"{str(path)!r} exists.")
+            raise DestinationExists(f"{path!r} exists.")
         if self._done(draft) is None:
             refuse_foreign(self._runner, self._owner(draft), draft, draft.identity)
 

@@ -95,6 +95,7 @@ class BackgroundTransferGroup(HasResults, Owned):
         super().__init__()
         for name, value in values.items():
             self.set_trait(name, value)
+        self.key = self.application, self.name
         self._runner = runner
         self._members: dict[object, DownloadOperation] = {}
         self._by_status: Counter[BackgroundTransferStatus] = Counter()

@@ -17,7 +17,7 @@ from traitlets import All, HasTraits, Instance, TraitError, Undefined
 from bgdl_jupyter.model.owned import Owned
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from traitlets.utils.sentinel import Sentinel
 
@@ -154,16 +154,20 @@ class Light(Owned):
 
     def _put(self, name: str, value: object) -> None:
         """Set a trait to a value that is valid; observers are told where there are some and it is another one."""
-        values = self._trait_values
-        try:
-            if values[name] == value:
-                return
-        except KeyError:  # it never had one
-            pass
-        if self._has_observers(name):
-            self.set_trait(name, value)
-        else:
-            values[name] = value
+        self._put_all(((name, value),))
+
+    def _put_all(self, values: Iterable[tuple[str, object]]) -> None:
+        """Set traits to values that are valid, as `_put` does; thousands of objects come to their end so."""
+        own, shared, notifiers = self._trait_values, self._trait_values.shared, self._trait_notifiers
+        is_observed, mine = All in notifiers, own.keys()
+        for name, value in values:
+            present = own[name] if name in mine else shared.get(name, Undefined)
+            if present is value or present == value:
+                continue
+            if is_observed or name in notifiers:
+                self.set_trait(name, value)
+            else:
+                own[name] = value
 
     def _own_notifiers(self) -> None:
         """Have observers of its own."""

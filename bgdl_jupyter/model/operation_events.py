@@ -59,7 +59,8 @@ class AppliesEvents(PostProcessed):
     @property
     def bytes_received(self) -> int:
         """Bytes in the file."""
-        return self.progress.bytes_received
+        progress: BackgroundDownloadProgress = self._trait_values["progress"]
+        return progress.bytes_received
 
     @property
     def durable(self) -> Durable:
@@ -117,22 +118,27 @@ class AppliesEvents(PostProcessed):
         self._tell_progress(bytes_received=0, total=self.progress.total_bytes_to_receive)
 
     def _apply_status(self, event: StatusChanged) -> None:
-        self._put("status", event.new)
-        self._put("status_reason", event.reason)
-        self._put("activity", TransferActivity.QUEUED if event.new.is_running else TransferActivity.NONE)
-        self._put("rate", 0.0)
-        self._put("final_at", time.time() if event.new.is_final else None)
-        self._put("failure", error_to_record(event.error) if event.error is not None else None)
+        self._put_all(
+            (
+                ("status", event.new),
+                ("status_reason", event.reason),
+                ("activity", TransferActivity.QUEUED if event.new.is_running else TransferActivity.NONE),
+                ("rate", 0.0),
+                ("final_at", time.time() if event.new.is_final else None),
+                ("failure", error_to_record(event.error) if event.error is not None else None),
+            )
+        )
         if event.new.is_running:
             self._put("current_web_error_status", None)
         self._tell_progress(bytes_received=self.bytes_received, total=self.progress.total_bytes_to_receive)
 
     def _apply_activity(self, event: ActivityChanged) -> None:
         if event.activity is TransferActivity.CONNECTING:
-            self._put("attempts", self.attempts + 1)
-            self._put("started_at", self.started_at or time.time())
-        self._put("activity", event.activity)
-        self._put("status_reason", event.reason)
+            values = self._trait_values
+            self._put_all(
+                (("attempts", values["attempts"] + 1), ("started_at", values["started_at"] or time.time())),
+            )
+        self._put_all((("activity", event.activity), ("status_reason", event.reason)))
 
     def _apply_ranges(self, event: RangesArrived) -> None:
         arrived = RangeSet.of(event.added)
@@ -146,8 +152,7 @@ class AppliesEvents(PostProcessed):
 
     def _apply_arrival(self, event: ArrivedAtOnce) -> None:
         self._keep_resource(event.resource)
-        self._put("activity", TransferActivity.COMMITTING)
-        self._put("status_reason", "")
+        self._put_all((("activity", TransferActivity.COMMITTING), ("status_reason", "")))
         self._tell_progress(bytes_received=event.bytes_received, total=event.resource.length)
 
     def _keep_resource(self, resource: Resource) -> None:
@@ -157,11 +162,15 @@ class AppliesEvents(PostProcessed):
 
     def _apply_completion(self, event: Completed) -> None:
         self._apply_place(event.path)
-        self._put("integrity", event.integrity)
-        self._put("digest", event.digest or "")
-        self._put("size", event.size)
-        self._put("footprint", list(event.footprint or ()))
-        self._put("failure", None)
+        self._put_all(
+            (
+                ("integrity", event.integrity),
+                ("digest", event.digest or ""),
+                ("size", event.size),
+                ("footprint", list(event.footprint or ())),
+                ("failure", None),
+            )
+        )
         self.await_post_processing()
         if self._told is not None:
             self._told.completed(event.size)

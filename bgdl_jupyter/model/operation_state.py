@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 
 _Status = BackgroundTransferStatus
 _UNSET: Final = object()
+_SENT_ONCE: Final = frozenset({"POST", "PATCH"})
 
 
 class OperationState(AppliesEvents):
@@ -143,7 +144,8 @@ class OperationState(AppliesEvents):
     @property
     def can_pause(self) -> bool:
         """Whether a pause does no harm: the request may be repeated, and the file is not just getting its name."""
-        return self.method not in ("POST", "PATCH") and self.activity is not TransferActivity.COMMITTING
+        values = self._trait_values
+        return values["method"] not in _SENT_ONCE and values["activity"] is not TransferActivity.COMMITTING
 
     @property
     def allowed_steps(self) -> frozenset[Step]:
@@ -171,7 +173,8 @@ class OperationState(AppliesEvents):
         """The digest that the file must have."""
         from bgdl_jupyter.storage.digests import parse_checksum
 
-        return parse_checksum(self.checksum) if self.checksum else None
+        checksum = self._trait_values["checksum"]
+        return parse_checksum(checksum) if checksum else None
 
     @property
     def request_headers(self) -> RequestHeaders:

@@ -44,7 +44,7 @@ class PostProcessed(Placed):
 
         RUNNING while that waits or runs, ERROR or CANCELED where it was not carried out; else `status`.
         """
-        status: BackgroundTransferStatus = self.status
+        status: BackgroundTransferStatus = self._trait_values["status"]
         if not status.is_success:
             return status
         # Past traitlets, for speed: most operations have nothing that follows, and are asked often.
@@ -75,7 +75,7 @@ class PostProcessed(Placed):
 
     def await_post_processing(self) -> None:
         """Have what is to follow wait for its turn, unless it is over; on the engine's loop."""
-        if KEPT_AS in self.options and not self.post_processing.is_over:
+        if KEPT_AS in self.peek("options") and not self.post_processing.is_over:
             self.set_trait("post_processing", replace(self.post_processing, state=PostProcessingState.WAITING))
 
     def _apply_post_processing(self, following: PostProcessing) -> None:

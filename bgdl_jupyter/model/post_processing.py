@@ -88,7 +88,10 @@ class PostProcessor:
 
     def begin(self, operation: DownloadOperation) -> None:
         """Have done what waits; while an earlier run winds up, that is at its end."""
-        if self._is_stopping or operation.guid in self._under_way or not operation.post_processing.is_pending:
+        following = operation.peek("post_processing")
+        if following is None or not following.is_pending:  # as with nearly all
+            return
+        if self._is_stopping or operation.guid in self._under_way:
             return
         work = self._under_way[operation.guid] = _Work()
         work.task = self._runner.place.spawn(self._follow(operation, work), name=f"post-processing {operation.guid}")

@@ -101,8 +101,8 @@ class Registry:
 
     def finished_as(self, application: str, identity: str) -> list[DownloadOperation]:
         """Return the completed operations of the same request, the newest first."""
-        found = [each for each in self._by_identity.get(identity, ()) if each.application == application]
-        return [each for each in reversed(found) if each.status.is_success]
+        finished = [each for each in self._by_identity.get(identity, ()) if each.values["status"].is_success]
+        return [each for each in reversed(finished) if each.application == application]
 
     def of_application(self, application: str) -> Iterable[DownloadOperation]:
         """Return the operations of an application."""

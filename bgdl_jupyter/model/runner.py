@@ -168,9 +168,10 @@ class Runner:
         is_recorded: bool = False,
     ) -> None:
         """Take a step of the table, tell it and record it; raises `InvalidTransferState` where it is refused."""
-        old = operation.status
+        values = operation.values
+        old = values["status"]
         new = advance(old, step, can_pause=operation.can_pause, name=display.Title(operation))
-        fact = StatusChanged(operation_id=operation.guid, old=old, new=new, reason=reason, error=error)
+        fact = StatusChanged(operation_id=values["guid"], old=old, new=new, reason=reason, error=error)
         self.publish(fact)
         if new.is_running:
             self._write(operation, status_columns_of(operation))

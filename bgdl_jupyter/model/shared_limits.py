@@ -78,5 +78,5 @@ class SharedLimits:
             return []
         if group is None:
             return [self._facilities.limiter]
-        key = group.application, group.name
+        key = group.key
         return [self._facilities.limiter, self._of_groups.setdefault(key, RateLimiter(group.max_rate))]

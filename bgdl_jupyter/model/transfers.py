@@ -111,21 +111,23 @@ class Transfers:
         *,
         ended: Callable[[DownloadOperation], None],
     ) -> None:
-        task = self._tasks[operation.guid] = self._runner.place.spawn(work, name=f"{name} {operation.guid}")
+        operation_id = operation.values["guid"]
+        task = self._tasks[operation_id] = self._runner.place.spawn(work, name=f"{name} {operation_id}")
         # As a callback: a task that is canceled before its first step never reaches a `finally`.
         task.add_done_callback(lambda _: ended(operation))
 
     def _ended(self, operation: DownloadOperation) -> None:
         """Let what was canceled be tidied up after."""
-        if operation.status.is_canceled and not self._is_stopping:
+        if operation.values["status"].is_canceled and not self._is_stopping:
             self.clean_up(operation)
         else:
             self._settled(operation)
 
     def _settled(self, operation: DownloadOperation) -> None:
-        self._tasks.pop(operation.guid, None)
-        self._runner.admission.leave(operation.guid)
-        if operation.status.is_running and not self._is_stopping and operation.holder is None:
+        operation_id = operation.values["guid"]
+        self._tasks.pop(operation_id, None)
+        self._runner.admission.leave(operation_id)
+        if operation.values["status"].is_running and not self._is_stopping and operation.holder is None:
             self.enqueue(operation)  # it was resumed while the old transfer was still closing
         self._runner.settled(operation)
 
@@ -162,11 +164,12 @@ class Transfers:
         await self._checksum_files.resolve(operation, park=self._park_of(operation), draw=self.draw)
         if await take_as_it_is(self._runner, operation, claim=self._claimer_of(operation)):
             return
-        transfer = self._under_way[operation.guid] = self._transfer_of(operation)
+        operation_id = operation.values["guid"]
+        transfer = self._under_way[operation_id] = self._transfer_of(operation)
         try:
             await transfer.run()
         finally:
-            del self._under_way[operation.guid]
+            del self._under_way[operation_id]
 
     def _transfer_of(self, operation: DownloadOperation) -> Transfer:
         runner = self._runner
@@ -180,7 +183,7 @@ class Transfers:
             make_request=lambda **which: make_request(runner, operation, **which),
             choose_destination=lambda resource: choose_destination(runner, operation, order.path_for(resource)),
             park=self._park_of(operation),
-            leave=lambda: runner.admission.leave(operation.guid),
+            leave=lambda: runner.admission.leave(order.operation_id),
             publish=runner.publish,
             draw=self.draw,
         )

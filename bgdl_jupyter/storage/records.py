@@ -130,6 +130,7 @@ COLUMNS: Final = tuple(field.name for field in fields(OperationRow))
 #: What `update` may set: not the key, not the lease.
 CHANGEABLE: Final = frozenset(COLUMNS) - {"operation_id", "owner", "epoch"}
 _DICTS: Final = frozenset({"record", "resource", "watermark"})
+_STORED_AS_THEY_ARE: Final = frozenset({type(None), int, bool})
 
 
 def stored(name: str, value: object) -> Any:
@@ -141,8 +142,8 @@ def stored(name: str, value: object) -> Any:
     TypeError, ValueError
         It cannot be: no JSON, a number that is none.
     """
-    if value is None:
-        return None
+    if type(value) in _STORED_AS_THEY_ARE:
+        return value
     if name in _DICTS:
         return encode_record(value)
     if isinstance(value, str):

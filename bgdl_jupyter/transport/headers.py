@@ -21,7 +21,7 @@ from bgdl_jupyter.transport.server_digests import server_digests
 from bgdl_jupyter.uris import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from multidict import MultiMapping
 
@@ -204,8 +204,12 @@ def _retry_after(value: str, date: str | None) -> float | None:
     return max(0.0, (until - sent).total_seconds())
 
 
-def public_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+def public_headers(headers: Collection[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Return the header fields that may be shown and stored: secrets masked, cookies and challenges left out."""
+    names, values = zip(*headers, strict=True) if headers else ((), ())
+    text = "".join(values)
+    if _may_all_be_shown(names) and text.isprintable() and text.isascii():  # as of nearly every answer
+        return tuple(headers)
     public = []
     for name, value in headers:
         how = _disclosure(name)
@@ -214,6 +218,11 @@ def public_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str],
         elif how != "drop":
             public.append((name, _public_value(how, value)))
     return tuple(public)
+
+
+@lru_cache(maxsize=64)
+def _may_all_be_shown(names: tuple[str, ...]) -> bool:
+    return all(_disclosure(name) == "show" for name in names)
 
 
 @lru_cache(maxsize=512)

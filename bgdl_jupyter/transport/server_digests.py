@@ -55,7 +55,10 @@ def server_digests(headers: MultiMapping[str], *, is_whole: bool) -> tuple[Diges
     is_whole:
         Whether the body is the whole resource and not a part of it.
     """
-    if not any(name in headers for name in _HEADERS):
+    for name in _HEADERS:
+        if name in headers:
+            break
+    else:  # as from nearly all
         return ()
     found: dict[str, Digest] = {}
     for algorithm, value in _given(headers, is_whole=is_whole):
