@@ -43,19 +43,28 @@ class Looking:
         look.add_done_callback(self._looks.discard)
 
     async def _look(self, asked: list[tuple[Path, asyncio.Future[Footprint | None]]]) -> None:
+        paths = [path for path, _ in asked]
+        seen: Sequence[Footprint | BaseException | None]
         try:
-            seen = await self._run(_look_at_all, [path for path, _ in asked])
-        except BaseException:
-            for _, outcome in asked:
-                outcome.cancel()  # nobody is left to look: the loop is being shut down
-            raise
-        for (_, outcome), what in zip(asked, seen, strict=True):
-            if outcome.done():  # whoever asked was canceled
-                continue
-            if isinstance(what, OSError):
-                outcome.set_exception(what)
-            else:
-                outcome.set_result(what)
+            seen = await self._run(_look_at_all, paths)
+        except BaseException as error:
+            seen = [error] * len(paths)
+            if not isinstance(error, Exception):  # the loop is being shut down, and nobody is left to look
+                raise
+        finally:
+            for (_, outcome), what in zip(asked, seen, strict=True):
+                _tell(outcome, what)
+
+
+def _tell(outcome: asyncio.Future[Footprint | None], what: Footprint | BaseException | None) -> None:
+    if outcome.done():  # whoever asked was canceled
+        return
+    if isinstance(what, asyncio.CancelledError):
+        outcome.cancel()
+    elif isinstance(what, BaseException):
+        outcome.set_exception(what)
+    else:
+        outcome.set_result(what)
 
 
 def _look_at_all(paths: Sequence[Path]) -> list[Footprint | OSError | None]:

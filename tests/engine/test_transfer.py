@@ -17,7 +17,7 @@ from bgdl_jupyter.errors import (
     TransferFailed,
     TransferTimeout,
 )
-from bgdl_jupyter.events import ActivityChanged, Progressed, ResourceProbed
+from bgdl_jupyter.events import ActivityChanged, ArrivedAtOnce, Progressed, ResourceProbed
 from bgdl_jupyter.resource import OVERLAP, Digest
 from bgdl_jupyter.status import Integrity, TransferActivity
 from bgdl_jupyter.web_error_status import WebErrorStatus
@@ -48,6 +48,7 @@ NewFetch = Callable[..., Fetch]
 
 BIG = 1_000_000
 HALF = 500_000
+SMALL = 10_000
 
 
 def sha256(spec: FileSpec) -> Digest:
@@ -125,6 +126,23 @@ async def test_redirects_lead_to_the_file(fault_server: StartFaultServer, fetch:
     await one.run()
     assert file_sha256(one.path) == spec.sha256
     assert one.of(ResourceProbed)[0].resource.actual_uri == server.url("/a")
+
+
+async def test_a_small_file_is_told_of_once_when_it_is_there(fault_server: StartFaultServer, fetch: NewFetch):
+    one = fetch(fault_server({"/a": FileSpec(size=SMALL)}).url("/a"))
+    await one.run()
+    (arrived,) = one.of(ResourceProbed)
+    assert isinstance(arrived, ArrivedAtOnce)
+    assert [each.activity for each in one.of(ActivityChanged)] == [TransferActivity.CONNECTING]
+    assert arrived.resource.length == arrived.bytes_received == SMALL
+
+
+async def test_a_small_file_that_takes_its_time_is_told_of_on_the_way(fault_server: StartFaultServer, fetch: NewFetch):
+    one = fetch(fault_server({"/a": FileSpec(size=SMALL, rate=SMALL)}).url("/a"))
+    await one.run()
+    activities = [each.activity for each in one.of(ActivityChanged)]
+    assert activities == [TransferActivity.CONNECTING, TransferActivity.DOWNLOADING, TransferActivity.COMMITTING]
+    assert [type(each) for each in one.of(ResourceProbed)] == [ResourceProbed]
 
 
 async def test_progress_never_goes_back_and_never_exceeds_what_was_written(
