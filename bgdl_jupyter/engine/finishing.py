@@ -87,6 +87,9 @@ class Finishing:
 
     async def deliver(self, back_off: BackOff) -> None:
         """Return when the file has its name, or is in its store, and that is durable."""
+        # A watermark that is recorded behind the announcement would take it back, and a file that has its name by then
+        # would not be known again.
+        await self._holding.finish_recording()
         resource = self._holding.resource
         assert resource is not None  # noqa: S101 (an answer was accepted)
         path = self._fetched.destination

@@ -183,7 +183,7 @@ class Holding:
 
     async def start_over(self, *, counts: bool = True) -> None:
         """Give up all bytes; the record goes first, so that no crash can mix two versions."""
-        await self._finish_recording()
+        await self.finish_recording()
         restarts = self._durable.restarts + (1 if counts else 0)
         await self._remember(replace(self._durable.forgotten(), restarts=restarts, file=self._identity()))
         self.resource, self.written = None, EMPTY
@@ -330,7 +330,8 @@ class Holding:
         await self._journal.remember(self._order.operation_id, durable)
         self._durable = durable
 
-    async def _finish_recording(self) -> None:
+    async def finish_recording(self) -> None:
+        """Return when nothing is being recorded; raises what went wrong with it."""
         if self._recording is not None:
             await asyncio.wait([self._recording])
         if self._failure is not None:
@@ -339,7 +340,7 @@ class Holding:
     async def settle(self) -> None:
         """Make everything that was written durable, and close the file."""
         try:
-            await self._finish_recording()
+            await self.finish_recording()
             if self.file is not None and self._behind() > 0:
                 await self._record_once()
         finally:

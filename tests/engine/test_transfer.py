@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable
@@ -42,6 +43,10 @@ from tests.servers.faults import (
 from tests.servers.files import Fault, FileSpec
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    from bgdl_jupyter.engine.order import Durable
+    from bgdl_jupyter.storage.partial_file import PartialFile
     from tests.servers.fixtures import StartFaultServer
 
 NewFetch = Callable[..., Fetch]
@@ -49,6 +54,8 @@ NewFetch = Callable[..., Fetch]
 BIG = 1_000_000
 HALF = 500_000
 SMALL = 10_000
+# Enough to be recorded on the way.
+WATERMARKED = 6_000_000
 
 
 def sha256(spec: FileSpec) -> Digest:
@@ -376,6 +383,30 @@ async def test_the_next_owner_goes_on_with_a_partial_file_of_its_own(fault_serve
     assert file_sha256(one.path) == spec.sha256
     assert server.bytes_sent_twice("/a") <= OVERLAP
     assert not old.exists()
+
+
+async def test_no_watermark_takes_the_announcement_of_the_commit_back(
+    fault_server: StartFaultServer, fetch: NewFetch, monkeypatch: pytest.MonkeyPatch
+):
+    """A kernel that died just then would not know that the file has its name, and would deliver it twice."""
+    one = fetch(fault_server({"/a": FileSpec(size=WATERMARKED)}).url("/a"))
+    sync, is_announced = one.facilities.sync, asyncio.Event()
+
+    async def sync_late(file: PartialFile) -> None:
+        with contextlib.suppress(TimeoutError):  # as it should be: the announcement waits for us
+            async with asyncio.timeout(0.5):
+                await is_announced.wait()
+        await sync(file)
+
+    async def remember_all(records: list[tuple[UUID, Durable]]) -> list[bool]:
+        is_announced.set()
+        return await type(one.journal).remember_all(one.journal, records)
+
+    monkeypatch.setattr(one.facilities, "sync", sync_late)
+    monkeypatch.setattr(one.journal, "remember_all", remember_all)
+    await one.run()
+    assert len(one.journal.records) > 2, "no watermark was recorded"
+    assert one.journal.records[-1].committing == str(one.path)
 
 
 async def test_a_file_that_got_its_name_before_its_kernel_died_is_complete(
