@@ -121,7 +121,7 @@ class Committer:
         LeaseLost
             Another kernel owns the operation.
         """
-        entry = _Entry(finished, asyncio.get_running_loop().create_future())
+        entry = _Entry(finished, _Settled(loop=asyncio.get_running_loop()))
         self._waiting.append(entry)
         if self._is_full is not None and len(self._waiting) >= _MOST_TOGETHER:
             self._is_full.set()
@@ -220,12 +220,21 @@ def _without_failed(batch: list[_Entry]) -> list[_Entry]:
     return [entry for entry in batch if entry.failure is None]
 
 
+class _Settled(asyncio.Future[None]):
+    """A future that those who wait for it cannot cancel; a cancellation reaches them when it is done."""
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 (asyncio's signature)
+        """Refuse."""
+        return False
+
+
 async def unhindered(future: asyncio.Future[None]) -> None:
     """Wait to the end even when canceled meanwhile; then the outcome decides, and a completed file is no cancel."""
     canceled: asyncio.CancelledError | None = None
     while not future.done():
         try:
-            await asyncio.shield(future)
+            # A shield costs more than the commit of a small file.
+            await (future if isinstance(future, _Settled) else asyncio.shield(future))
         except asyncio.CancelledError as error:
             canceled = error
         except Exception:  # noqa: BLE001 (raised below, from where it is awaited)
@@ -303,7 +312,7 @@ def _make_durable(folder: Folder, entry: _Entry) -> None:
     file = entry.finished.holding.file
     assert file is not None  # noqa: S101 (it was just written)
     file.sync()
-    file.check(entry.finished.size, folder=folder)
+    entry.footprint = file.check(entry.finished.size, folder=folder)
 
 
 def _publish(folder: Folder, entries: list[_Entry]) -> None:
@@ -316,6 +325,5 @@ def _give_name(folder: Folder, entry: _Entry) -> None:
     file = finished.holding.file
     assert file is not None  # noqa: S101 (it was prepared)
     order = finished.order
-    entry.footprint = file.footprint()
     entry.path = file.publish(finished.destination, order.collision, replaces=order.replaces, folder=folder)
     finished.holding.close()

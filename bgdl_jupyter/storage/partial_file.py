@@ -261,9 +261,9 @@ class PartialFile:
         with failing_as(self.path, "truncate"), self._descriptor.borrow() as descriptor:
             os.ftruncate(descriptor, size)
 
-    def check(self, expected_size: int | None = None, *, at_least: int = 0, folder: Folder | None = None) -> None:
+    def check(self, expected_size: int | None = None, *, at_least: int = 0, folder: Folder | None = None) -> Footprint:
         """
-        C5: check that the path still leads to this file, and that its length is right.
+        C5: check that the path still leads to this file, and that its length is right; return what it is known by.
 
         ``folder`` is that of its path, where it is open anyway.
 
@@ -284,11 +284,7 @@ class PartialFile:
         if wrong:
             expected = at_least if expected_size is None else expected_size
             raise PartialFileLost(f"{self.path.name!r} has {status.st_size:,} bytes instead of {expected:,}.")
-
-    def footprint(self) -> Footprint:
-        """Return what it will be known by when it has its name; nothing is written to it any more."""
-        with failing_as(self.path, "look at"), self._descriptor.borrow() as descriptor:
-            return Footprint.of(os.fstat(descriptor))
+        return Footprint.of(status)
 
     def publish(
         self,

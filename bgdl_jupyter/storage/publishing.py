@@ -87,7 +87,7 @@ class Publication:
 
     def _may_replace(self, collision: CreationCollisionOption) -> bool:
         """Whether what has the name is a file of ours that nobody touched since; looked at once more, just before."""
-        if collision is not CreationCollisionOption.OPEN_IF_EXISTS:
+        if collision is not CreationCollisionOption.OPEN_IF_EXISTS or not self.replaces:
             return False
         status = self._status(self.destination.name)
         return status is not None and Footprint.of(status) in self.replaces
