@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bgdl_jupyter.events import AlertRaised
-    from bgdl_jupyter.frontends.ledger import Changes, Entry, GroupKey
+    from bgdl_jupyter.frontends.ledger import Changes
+    from bgdl_jupyter.frontends.tally import Entry, GroupKey
     from bgdl_jupyter.frontends.views import Views
     from bgdl_jupyter.frontends.wire import Command
 
@@ -281,7 +282,7 @@ class LabComm:
         tally = self._views.ledger.group((self._application, name))
         if not len(tally) or command.verb is None:
             return False
-        perform(self._views.runner, tally.who_allows(command.verb), command.verb)
+        tally.perform(self._views.runner, command.verb)
         return True
 
 

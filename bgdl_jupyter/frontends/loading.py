@@ -9,6 +9,7 @@ from bgdl_jupyter.frontends import magics
 from bgdl_jupyter.frontends.kernel import control_comms
 from bgdl_jupyter.model.downloader import default_downloader
 from bgdl_jupyter.model.host import kernel_is_running
+from bgdl_jupyter.model.housekeeping import far_groups_of
 from bgdl_jupyter.model.process import current_runner, existing_runner
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from bgdl_jupyter.frontends.views import Views
+    from bgdl_jupyter.model.far import FarGroup
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
 
@@ -31,11 +33,12 @@ def load(shell: InteractiveShell) -> None:
         runner.place.call(_begin, runner)
     restored = downloader.restore()
     news = [each for each in restored if not (each.is_over and each.was_seen)]
-    sys.stdout.write(f"bgdl_jupyter: {in_a_line(news)}\n")
-    if news and kernel_is_running():
+    far = far_groups_of(downloader)
+    sys.stdout.write(f"bgdl_jupyter: {in_a_line(news, far)}\n")
+    if (news or far) and kernel_is_running():
         from IPython.display import display
 
-        runner.place.call(_prepare_rows, runner, news)
+        runner.place.call(_prepare_rows, runner, news, far)
         display(downloader)
 
 
@@ -47,10 +50,11 @@ def unload(shell: InteractiveShell) -> None:
         runner.place.call(_end, runner)
 
 
-def in_a_line(restored: Sequence[DownloadOperation]) -> str:
-    """Return what became of the downloads of earlier kernels."""
+def in_a_line(restored: Sequence[DownloadOperation], far: Sequence[FarGroup] = ()) -> str:
+    """Return what became of the downloads of earlier kernels; ``far`` are groups that clusters fetch."""
+    groups = [f"{len(far):,} group{'s' if len(far) > 1 else ''} on a cluster"] if far else []
     if not restored:
-        return "no downloads from before; %bgdl URI starts one"
+        return groups[0] if groups else "no downloads from before; %bgdl URI starts one"
     running = sum(each.status.is_running and not each.is_held for each in restored)
     held = sum(each.is_held for each in restored)
     failed = sum(each.standing.is_failure for each in restored)
@@ -58,7 +62,7 @@ def in_a_line(restored: Sequence[DownloadOperation]) -> str:
     parts += [f"{running:,} running"] if running else []
     parts += [f"{failed:,} failed"] if failed else []
     parts += [f"{held:,} held by another kernel"] if held else []
-    return ", ".join(parts)
+    return ", ".join(parts + groups)
 
 
 def _begin(runner: Runner) -> None:
@@ -69,8 +73,11 @@ def _end(runner: Runner) -> None:
     _views(runner).comm.close()
 
 
-def _prepare_rows(runner: Runner, restored: Sequence[DownloadOperation]) -> None:
-    _views(runner).widgets.revive(restored)
+def _prepare_rows(runner: Runner, restored: Sequence[DownloadOperation], far: Sequence[FarGroup]) -> None:
+    widgets = _views(runner).widgets
+    widgets.revive(restored)
+    for group in far:
+        widgets.box((group.application, group.name))
 
 
 def _views(runner: Runner) -> Views:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
 
+    from bgdl_jupyter.model.far import FarGroup
     from bgdl_jupyter.model.group import BackgroundTransferGroup
     from bgdl_jupyter.model.operation import DownloadOperation
 
@@ -40,15 +41,20 @@ def _operations(given: Namespace) -> list[DownloadOperation]:
 
 
 def _list(given: Namespace) -> Listing:
-    operations = _operations(given)
+    far = housekeeping.far_groups_of(default_downloader())
+    groups = [f"{each.summary} (on a cluster)" for each in far if given.group in (None, each.name)]
+    operations = [] if groups and given.group is not None else _operations(given)
     where = "of this user" if given.all else "of this notebook"
     notes = forgotten(housekeeping.forgotten_applications(housekeeping.applications()))
-    return Listing(operations, f"{counted(len(operations))} {where}", notes)
+    return Listing(operations, f"{counted(len(operations))} {where}", [*groups, *notes])
 
 
 def _show(given: Namespace) -> object:
     if not given.names and given.group is None:
         return Words("\n".join(_facts()))
+    far = _far_group(given)
+    if far is not None:
+        return far
     operations = _operations(given)
     if not given.names:
         return default_downloader().create_group(given.group)
@@ -84,9 +90,24 @@ def _step(step: Step, done: str) -> Callable[[Namespace], Words]:
     """Return the subcommand that takes a step with all that allow it."""
 
     def take(given: Namespace) -> Words:
+        far = _far_group(given)
+        if far is not None:
+            return _take_far(far, step, done)
         return _take(_operations(given), step, done, is_one_meant=bool(given.names))
 
     return take
+
+
+def _far_group(given: Namespace) -> FarGroup | None:
+    """Return the group that is meant, where a cluster fetches it; such groups have no operations here."""
+    named = given.group if given.group is not None else given.names[0] if len(given.names) == 1 else None
+    groups = housekeeping.far_groups_of(default_downloader())
+    return next((each for each in groups if each.name == named), None)
+
+
+def _take_far(group: FarGroup, step: Step, done: str) -> Words:
+    group.take(step)
+    return Words(f"{done} {display.plain(group.name)}; its workers hear it within seconds.")
 
 
 def _take(operations: Sequence[DownloadOperation], step: Step, done: str, *, is_one_meant: bool) -> Words:
@@ -124,11 +145,17 @@ def _how_they_are(operations: Sequence[DownloadOperation]) -> str:
 
 
 def _resume(given: Namespace) -> Words:
+    far = _far_group(given)
+    if far is not None:
+        return _take_far(far, Step.RESUME, "Resumed")
     step = Step.OVERRIDE if given.override else Step.RESUME
     return _take(_operations(given), step, "Resumed", is_one_meant=bool(given.names))
 
 
 def _retry(given: Namespace) -> Words:
+    far = _far_group(given)
+    if far is not None:
+        return _take_far(far, Step.RETRY, "Started again")
     operations = _operations(given)
     if not given.names:
         operations = [each for each in operations if each.standing.is_failure]
@@ -136,6 +163,9 @@ def _retry(given: Namespace) -> Words:
 
 
 def _attach(given: Namespace) -> object:
+    far = _far_group(given)
+    if far is not None:
+        return far
     operations = _operations(given)
     for operation in operations:
         operation.attach()
@@ -153,6 +183,10 @@ def _adopt(given: Namespace) -> Listing:
 
 
 def _clear(given: Namespace) -> Words:
+    far = _far_group(given)
+    if far is not None:
+        housekeeping.forget_far(far)
+        return Words(f"Cleared {display.plain(far.name)}; its files stay, and what lies beside them.")
     gone = housekeeping.clear(_operations(given))
     return Words(f"Cleared {counted(len(gone))}.")
 

@@ -86,6 +86,8 @@ class BgdlMagics(Magics):
         manifest: object = given.manifest if cell is None or given.manifest else self._manifest_in(cell, given)
         if not isinstance(manifest, CellLines):
             options |= manifest_options(given) | {"directory": given.destination}
+        if given.cluster is not None:
+            options |= {"cluster": given.cluster}
         return self._outcome(default_downloader().download_many(manifest, **options), given)
 
     def _manifest_in(self, cell: str, given: Namespace) -> object:

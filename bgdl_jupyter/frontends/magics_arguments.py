@@ -181,6 +181,9 @@ def cell_parser() -> MagicParser:
         "destination", nargs="?", metavar="FOLDER", help="of the files; in a cell of URIs, of those without a name"
     )
     add_manifest_arguments(parser)
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="let the workers of this Dask scheduler fetch; local for some here"
+    )
     add_download_arguments(parser)
     _declare_outcome(parser)
     return parser

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bgdl_jupyter.events import AlertRaised
-    from bgdl_jupyter.frontends.ledger import Entry, Tally
+    from bgdl_jupyter.frontends.tally import Entry, Tally
     from bgdl_jupyter.model.group import BackgroundTransferGroup, GroupProgress
     from bgdl_jupyter.post_processing import PostProcessing
 

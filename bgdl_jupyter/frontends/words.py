@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from bgdl_jupyter.model import display
 
 if TYPE_CHECKING:
-    from bgdl_jupyter.frontends.ledger import Entry
+    from bgdl_jupyter.frontends.tally import Entry
     from bgdl_jupyter.model.group import GroupProgress
     from bgdl_jupyter.model.operation import DownloadOperation
 

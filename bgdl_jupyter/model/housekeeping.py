@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from bgdl_jupyter.model.downloader import BackgroundDownloader
+    from bgdl_jupyter.model.far import FarGroup
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.storage.records import OperationRow
@@ -38,7 +39,9 @@ __all__ = [
     "application_of",
     "applications",
     "clear",
+    "far_groups_of",
     "forget_all",
+    "forget_far",
     "forgotten_applications",
     "left_of",
     "operations_of",
@@ -70,6 +73,27 @@ def operations_of(downloader: BackgroundDownloader, *, application: str | None =
     restore(runner, owner, on_restore=downloader.on_restore)
     operations = runner.place.call(runner.registry.all)
     return [each for each in operations if owner in ("*", each.application)]
+
+
+def far_groups_of(downloader: BackgroundDownloader) -> list[FarGroup]:
+    """Return the groups whose files are fetched elsewhere."""
+    runner, owner = current_runner(), application_of(downloader)
+    restore(runner, owner, on_restore=downloader.on_restore)
+    return [each for each in runner.place.call(runner.registry.far_groups) if each.application == owner]
+
+
+def forget_far(group: FarGroup) -> None:
+    """
+    Forget a group that a cluster fetches; its files stay, and what lies beside them.
+
+    Raises
+    ------
+    InvalidRequest
+        It is not over.
+    """
+    if not group.standing.is_final:
+        raise InvalidRequest(f"The group {group.name!r} is not over.", hint="Cancel it first.")
+    current_runner().place.call(group.forget)
 
 
 def take(operations: Iterable[DownloadOperation], step: Step) -> list[DownloadOperation]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from bgdl_jupyter.engine.scheduler import GroupLimits
+from bgdl_jupyter.model.far import FarGroup
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.host import host
 
@@ -69,6 +70,14 @@ class Registry:
             make = host().clusters.revive if is_far else _plain_group
             self._groups[key] = make(self._runner, values)
         return self._groups[key]
+
+    def find_group(self, application: str, name: str) -> BackgroundTransferGroup | None:
+        """Return the group of this name, None where there is none."""
+        return self._groups.get((application, name))
+
+    def far_groups(self) -> list[FarGroup]:
+        """Return the groups whose files are fetched elsewhere."""
+        return [each for each in self._groups.values() if isinstance(each, FarGroup)]
 
     def put_group(self, group: BackgroundTransferGroup) -> None:
         """Have this group under its name, in place of one that has nothing."""

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgdl_jupyter.events import Event, OperationAdded, StatusChanged
-from bgdl_jupyter.frontends.ledger import Entry, Ledger, Tally
+from bgdl_jupyter.frontends.ledger import Ledger
+from bgdl_jupyter.frontends.tally import Entry, Tally
 from bgdl_jupyter.frontends.verbs import Verb
 from bgdl_jupyter.model.process import current_runner
 from tests.servers.faults import hold_after, status

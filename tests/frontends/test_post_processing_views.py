@@ -12,7 +12,7 @@ import pytest
 
 from bgdl_jupyter.frontends import wire, words
 from bgdl_jupyter.frontends.commandline import Exit, main
-from bgdl_jupyter.frontends.ledger import Entry, Ledger
+from bgdl_jupyter.frontends.ledger import Ledger
 from bgdl_jupyter.frontends.terminal import in_a_line
 from bgdl_jupyter.frontends.verbs import Verb
 from bgdl_jupyter.frontends.widgets.look import Look
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from bgdl_jupyter.frontends.tally import Entry
     from bgdl_jupyter.model.downloader import BackgroundDownloader
     from bgdl_jupyter.model.operation import DownloadOperation
     from tests.frontends.conftest import Cells

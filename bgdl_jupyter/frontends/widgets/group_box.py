@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ipywidgets import HTML, Box, Button, FloatProgress, HBox, VBox
 
 from bgdl_jupyter.frontends import words
-from bgdl_jupyter.frontends.verbs import Verb, perform
+from bgdl_jupyter.frontends.verbs import Verb
 from bgdl_jupyter.frontends.widgets import look as looks
 from bgdl_jupyter.frontends.widgets.buttons import verb_button
 from bgdl_jupyter.frontends.widgets.ids import model_id
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ipywidgets import Widget
 
-    from bgdl_jupyter.frontends.ledger import Entry, GroupKey, Tally
+    from bgdl_jupyter.frontends.tally import Entry, GroupKey, Tally
     from bgdl_jupyter.frontends.views import Views
     from bgdl_jupyter.frontends.widgets.look import Look
 
@@ -117,7 +117,8 @@ class GroupBox:
             sent += 1
         self._assign(entries)
         rest = len(tally) - len(entries)
-        sent += update(self._more, value=looks.muted_html(f"and {rest:,} more") if rest else "")
+        more = tally.remark or (f"and {rest:,} more" if rest else "")
+        sent += update(self._more, value=looks.muted_html(words.clip(more, 300)) if more else "")
         return sent + update(self._list, children=tuple(row.widget for row in self._rows[: len(entries)]))
 
     def _new_row(self, entry: Entry) -> OperationRow:
@@ -143,7 +144,7 @@ class GroupBox:
             self._buttons[verb] = verb_button(
                 self._views.place,
                 verb,
-                lambda: perform(self._views.runner, self._tally.who_allows(verb), verb),
+                lambda: self._tally.perform(self._views.runner, verb),
                 label=_LABELS.get(verb, verb.value.capitalize()),
                 tooltip=_TOOLTIPS[verb],
                 layout=self._look.button,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ipywidgets import Layout, ProgressStyle, Widget
 
-    from bgdl_jupyter.frontends.ledger import Entry
+    from bgdl_jupyter.frontends.tally import Entry
     from bgdl_jupyter.frontends.widgets.look import Look
     from bgdl_jupyter.model.runner import Runner
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ipywidgets import Widget
 
-    from bgdl_jupyter.frontends.ledger import GroupKey, Tally
+    from bgdl_jupyter.frontends.tally import GroupKey, Tally
     from bgdl_jupyter.frontends.views import Views
     from bgdl_jupyter.frontends.widgets.group_box import GroupBox
     from bgdl_jupyter.frontends.widgets.look import Look

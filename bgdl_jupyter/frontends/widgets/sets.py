@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from bgdl_jupyter.events import AlertRaised
-    from bgdl_jupyter.frontends.ledger import Changes, Entry, GroupKey
+    from bgdl_jupyter.frontends.ledger import Changes
+    from bgdl_jupyter.frontends.tally import Entry, GroupKey
     from bgdl_jupyter.frontends.views import Views
     from bgdl_jupyter.model.operation import DownloadOperation
 
