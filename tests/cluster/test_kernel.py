@@ -39,8 +39,7 @@ def test_a_cell_has_a_cluster_fetch_and_the_next_kernel_goes_on(serving, tmp_pat
         assert "on a cluster" in kernel.run("%bgdl list").text
         kernel.run("%bgdl resume -g many")
         until(kernel, "group.progress.running > 0")
-        kernel.run("import os, signal")
-        kernel.kill()
+        kernel.sigkill()
     with RealKernel(cwd=tmp_path, env=environment) as kernel:
         assert "1 group on a cluster" in kernel.run("%load_ext bgdl_jupyter").text
         kernel.run("import bgdl_jupyter; group = bgdl_jupyter.default_downloader().create_group('many')")
