@@ -18,6 +18,8 @@ from all of them. Each has a short version among the tests of this folder.
 `bad_input`            headers, names, URIs, messages and records; `coverage_fuzz` gives the same to atheris
 `state_files`          state files that were cut, whose bits were flipped, that were edited
 `load`                 very much at once, and for long
+`cluster`              a Dask cluster fetches very many files, with a killed worker and a restarted kernel
+`cluster_sizes`        the same undisturbed, for manifests of several lengths: what they take
 `kernels`              several kernels on one state file, stopped, killed, forked, with other clocks, without locks
 =====================  ==============================================================================================
 

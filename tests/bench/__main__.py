@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final
 
-from tests.bench import calls, fuzz, kernels, kills, load, machine, mutants, power, proofs, report, state_fuzz
+from tests.bench import calls, cluster, fuzz, kernels, kills, load, machine, mutants, power, proofs, report, state_fuzz
 from tests.bench.faults import table as faults
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ _BENCHES: Final[dict[str, Callable[[argparse.Namespace], Family]]] = {
     "bad_input": lambda given: fuzz.run(given.count or 100_000, seed=given.seed),
     "state_files": lambda given: state_fuzz.run(given.count or 1000, seed=given.seed),
     "load": lambda given: load.run(given.count or 1000, queued=100 * (given.count or 1000)),
+    "cluster": lambda given: cluster.run(given.count or 20_000),
+    "cluster_sizes": lambda given: cluster.sizes((2_000, 20_000, given.count or 100_000)),
     "kernels": lambda given: kernels.run(given.count or 25, first=given.first),
 }
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from bgdl_jupyter.model.far import FarGroup
 from bgdl_jupyter.model.group import GroupProgress
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.status import BackgroundTransferStatus, Step
+
+if TYPE_CHECKING:
+    from bgdl_jupyter.events import Event
 
 
 class Asked(FarGroup):
@@ -38,7 +42,11 @@ def group(new_downloader):
 def ledger(group):
     runner = current_runner()
     ledger = Ledger(runner.registry)
-    runner.events.subscribe(ledger.note)
+
+    def note(event: Event) -> None:
+        ledger.note(event)
+
+    runner.events.subscribe(note)
     return ledger
 
 
