@@ -90,6 +90,12 @@ class Telling:
         if self.ending():
             self.activity(TransferActivity.DOWNLOADING)
 
+    def begun(self) -> None:
+        """Tell it when the bytes that were recorded turn out to be gone."""
+        if self._told_ranges and not self._holding.written:
+            self.begin_again()
+            self.restarted("the partial file is gone")
+
     def restarted(self, reason: str) -> None:
         """Tell that what had come is void."""
         self._catch_up()

@@ -133,6 +133,7 @@ class Transfer:
             if published is not None:
                 await self._finishing.finish_published(published)
                 return
+            self._telling.begun()
             await self._fetch_and_verify()
             await self._commit()
         except BaseException:

@@ -106,10 +106,10 @@ def _change_identity(runner: Runner, operation: DownloadOperation, uri: str) -> 
 
 
 def _refuse_twin(runner: Runner, operation: DownloadOperation, new: str) -> None:
-    for other in runner.registry.of_application(operation.application):
-        if other is not operation and other.identity == new and not other.status.is_final:
-            message = f"{display.title(operation)} cannot take this URI: {display.title(other)} is fetching the same."
-            raise DuplicateDownload(message, operation=other)
+    twin = runner.registry.live_twin(operation, new)
+    if twin is not None:
+        message = f"{display.title(operation)} cannot take this URI: {display.title(twin)} is fetching the same."
+        raise DuplicateDownload(message, operation=twin)
 
 
 def _identity(runner: Runner, operation: DownloadOperation, uri: str, body_digest: str) -> str:
@@ -126,7 +126,7 @@ async def _digest_and_record(runner: Runner, operation: DownloadOperation, uri: 
 
 
 def _record_identity(runner: Runner, operation: DownloadOperation, new: str) -> None:
-    operation.identity = new
+    runner.registry.identify(operation, new)
     written = runner.state.update(operation.guid, epoch=operation.durable.epoch, at_once=True, identity=new)
     written.add_done_callback(_log_failure)
 

@@ -123,6 +123,8 @@ class DownloadOperation(OperationState):
         ------
         InvalidTransferState
             It is not final, or it is complete.
+        DuplicateDownload
+            An operation that came later, and is not final, fetches the same.
         """
         self._runner.take(self, Step.RETRY)
         return self._completion()

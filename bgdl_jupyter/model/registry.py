@@ -54,12 +54,21 @@ class Registry:
     def remove(self, operation: DownloadOperation) -> None:
         """Let an operation go."""
         self._operations.pop(operation.guid, None)
+        self._forget_identity(operation)
+        if operation.group:
+            self.group(operation.application, operation.group).remove_member(operation)
+
+    def identify(self, operation: DownloadOperation, identity: str) -> None:
+        """Have an operation fetch something else from now on."""
+        self._forget_identity(operation)
+        operation.identity = identity
+        self._by_identity[identity].append(operation)
+
+    def _forget_identity(self, operation: DownloadOperation) -> None:
         same = self._by_identity[operation.identity]
         same[:] = [each for each in same if each is not operation]
         if not same:
             del self._by_identity[operation.identity]
-        if operation.group:
-            self.group(operation.application, operation.group).remove_member(operation)
 
     def group(self, application: str, name: str, record: Mapping[str, object] | None = None) -> BackgroundTransferGroup:
         """Return the group of this name, made if there is none."""
@@ -112,6 +121,13 @@ class Registry:
         """Return the completed operations of the same request, the newest first."""
         finished = [each for each in self._by_identity.get(identity, ()) if each.values["status"].is_success]
         return [each for each in reversed(finished) if each.application == application]
+
+    def live_twin(self, operation: DownloadOperation, identity: str) -> DownloadOperation | None:
+        """Return another operation of the same application with this identity that is not final."""
+        for each in self._by_identity.get(identity, ()):
+            if each is not operation and each.application == operation.application and not each.status.is_final:
+                return each
+        return None
 
     def of_application(self, application: str) -> Iterable[DownloadOperation]:
         """Return the operations of an application."""

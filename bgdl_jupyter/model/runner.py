@@ -13,7 +13,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.engine.facilities import Facilities
-from bgdl_jupyter.errors import BackgroundTransferError
+from bgdl_jupyter.errors import BackgroundTransferError, DuplicateDownload
 from bgdl_jupyter.events import (
     Completed,
     Event,
@@ -101,7 +101,10 @@ class Runner:
         def each() -> None:
             for operation in operations:
                 if step in operation.allowed_steps and (operation.standing.is_failure or not only_failed):
-                    self._take_users_step(operation, step)
+                    try:
+                        self._take_users_step(operation, step)
+                    except DuplicateDownload as duplicate:  # of a group, the others are meant all the same
+                        log.warning("%s", duplicate)
 
         self.place.call_within(60.0, each)
 
@@ -203,6 +206,7 @@ class Runner:
             return
         if step is Step.RETRY:
             self.bodies.check_kept(operation)
+            self._refuse_twin(operation)
         self.change_status(operation, step, reason=_REASONS.get(step, ""))
         operation.overrides_policy = step is Step.OVERRIDE
         if step is Step.RETRY:
@@ -211,6 +215,15 @@ class Runner:
             self.transfers.enqueue(operation)
         else:
             self._withdraw(operation, old)
+
+    def _refuse_twin(self, operation: DownloadOperation) -> None:
+        twin = self.registry.live_twin(operation, operation.identity)
+        if twin is not None:
+            raise DuplicateDownload(
+                f"{display.title(operation)} is not started again: {display.title(twin)} is fetching the same. "
+                "Wait for it or cancel it, then retry().",
+                operation=twin,
+            )
 
     def _withdraw(self, operation: DownloadOperation, old: BackgroundTransferStatus) -> None:
         """Let an operation that is to stand still do so."""

@@ -355,6 +355,7 @@ async def test_a_lost_partial_file_means_beginning_from_nothing(fault_server: St
     await one.run()
     assert server.requests("/a")[-1].header("Range") is None
     assert file_sha256(one.path) == spec.sha256
+    assert one.restarts == ["the partial file is gone"]
 
 
 async def test_another_file_in_place_of_the_partial_file_is_not_spliced(

@@ -224,6 +224,21 @@ async def test_a_uri_that_another_download_fetches_is_refused_and_the_one_left_i
     assert downloader.create_download(server.url("/held"), "fourth.bin").status is Status.IDLE
 
 
+async def test_a_changed_uri_is_what_a_later_retry_of_the_same_is_refused_for(
+    downloader: BackgroundDownloader, server: FaultServer
+):
+    first = downloader.create_download(server.url("/gone"), "first.bin")
+    with pytest.raises(HttpStatusError):
+        await first
+    second = downloader.create_download(server.url("/held"), "second.bin")
+    second.requested_uri = server.url("/gone")
+    with pytest.raises(DuplicateDownload):
+        first.retry()
+    second.requested_uri = server.url("/held")
+    with pytest.raises(HttpStatusError):
+        await first.retry()
+
+
 async def test_a_changed_uri_is_still_changed_after_a_restart(
     downloader: BackgroundDownloader, restart: Callable[..., BackgroundDownloader], server: FaultServer, seen: Seen
 ):

@@ -15,6 +15,7 @@ from bgdl_jupyter.conditions.values import PowerConditions
 from bgdl_jupyter.errors import (
     AttentionRequired,
     BackgroundTransferError,
+    DuplicateDownload,
     HttpStatusError,
     InvalidRequest,
     InvalidTransferState,
@@ -270,6 +271,22 @@ def test_a_retry_is_refused_where_a_later_download_writes_the_same_file(
     with pytest.raises(BackgroundTransferError, match="same destination"):
         first.retry().wait(WAIT)
     assert status_of(first) is Status.ERROR
+
+
+def test_a_retry_is_refused_at_once_where_a_later_download_fetches_the_same(
+    downloader: BackgroundDownloader, server: FaultServer, work: Path
+):
+    first = downloader.create_download(server.url("/gone"), "file.bin", group="both")
+    with pytest.raises(HttpStatusError):
+        first.wait(WAIT)
+    later = downloader.create_download(server.url("/gone"), "later.bin", group="both")
+    with pytest.raises(DuplicateDownload, match=r"later\.bin") as refused:
+        first.retry()
+    assert refused.value.operation is later
+    assert first.membership is not None
+    first.membership.retry_failed()
+    assert status_of(first) is Status.ERROR
+    assert isinstance(first.error, HttpStatusError)
 
 
 def test_a_listed_error_pauses_and_a_resume_goes_on(downloader: BackgroundDownloader, server: FaultServer, work: Path):
