@@ -138,7 +138,7 @@ def is_damage(error: sqlite3.Error) -> bool:
 
 def _open(path: Path, timeout: float) -> Database:
     if _version_of(path, timeout) > VERSION:
-        return Database(_connect(path, timeout, is_read_only=True), is_read_only=True, identity=_identity(path))
+        return _open_newer(path, timeout)
     connection = _connect(path, timeout)
     try:
         uses_log = _set_journal(connection, path, timeout)
@@ -149,6 +149,17 @@ def _open(path: Path, timeout: float) -> Database:
         connection.close()
         raise
     return Database(connection, uses_log=uses_log, identity=_identity(path))
+
+
+def _open_newer(path: Path, timeout: float) -> Database:
+    """Open a file of a newer version to read it; one that cannot be read is not touched either (S4)."""
+    connection = _connect(path, timeout, is_read_only=True)
+    try:
+        identity_key(connection)
+    except (Damaged, sqlite3.Error) as error:
+        connection.close()
+        raise sqlite3.OperationalError(f"it is of a newer version of bgdl_jupyter and not readable: {error}") from error
+    return Database(connection, is_read_only=True, identity=_identity(path))
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -271,6 +271,21 @@ def test_a_newer_file_of_another_shape_is_not_touched_either(copy):
     assert copy.read_bytes() == content
 
 
+@pytest.mark.parametrize("place", [47, 108], ids=["its format", "its first page"])
+def test_a_newer_file_that_cannot_be_read_is_not_touched_and_downloads_are_kept_in_memory(copy, place):
+    content = bytearray(copy.read_bytes())
+    for each in (60, place):  # of the version, and of what makes it unreadable
+        content[each] ^= 1
+    copy.write_bytes(content)
+    state = StateFile.open(copy, application="/a.ipynb", heartbeat=0.05)
+    assert state.is_in_memory
+    assert "newer version" in state.notices[0]
+    assert done(state.insert([row(2000)])[0]) is None
+    state.close(DEADLINE)
+    assert copy.read_bytes() == content
+    assert list(copy.parent.glob("*corrupt*")) == []
+
+
 def test_damage_that_is_met_while_we_run_is_survived(copy):
     """The file is set aside, what can be read is carried over, and what was to be done is done in the new one."""
     state = StateFile.open(copy, application="/a.ipynb")

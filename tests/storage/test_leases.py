@@ -312,7 +312,8 @@ def test_a_forked_child_does_not_keep_its_dead_parent_alive(start_kernel, state,
     insert_one(kernel)
     file = path.parent / "kernels" / kernel.kernel_id
     assert is_lock_held(file)
-    kernel.ask("(lambda pid: pid or (print('forked', flush=True), time.sleep(600)))(os.fork())")
+    # One write, with its end of line: two writers share the pipe.
+    kernel.ask("(lambda pid: pid or (os.write(1, b'forked\\n'), time.sleep(600)))(os.fork())")
     (child,) = (int(each) for each in (kernel.answer(), kernel.answer()) if each != "forked")
     try:
         kernel.kill()
