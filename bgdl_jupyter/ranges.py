@@ -112,10 +112,6 @@ class RangeSet:
         gaps = (ByteRange(start, stop) for start, stop in list(pairwise(edges))[::2])
         return tuple(gap for gap in gaps if gap.length > 0)
 
-    def clipped(self, length: int) -> RangeSet:
-        """Return what lies in the first ``length`` bytes."""
-        return RangeSet.of((each.start, min(each.stop, length)) for each in self.ranges if each.start < length)
-
     def without(self, other: RangeSet) -> tuple[ByteRange, ...]:
         """Return the ranges of what is here and not in ``other``."""
         gaps = (ByteRange(*gap) for gap in other.missing(self.stop))

@@ -77,13 +77,6 @@ def test_missing_are_the_gaps_in_the_length(ranges, length):
 
 
 @given(range_sets, lengths)
-def test_clipping_keeps_what_lies_in_the_length(ranges, length):
-    clipped = ranges.clipped(length)
-    assert positions(clipped) == positions(ranges) & set(range(length))
-    check_form(clipped.ranges)
-
-
-@given(range_sets, lengths)
 def test_covering_a_length_means_that_nothing_is_missing_in_it(ranges, length):
     assert ranges.covers(length) is (not ranges.missing(length))
 

@@ -18,6 +18,7 @@ class FakeConditions:
         self._network = NetworkConditions(is_up=True)
         self._power = PowerConditions(on_battery_saver=False)
         self._disks: dict[Path, DiskConditions] = {}
+        self.watched: set[Path] = set()
         self._override = CostOverride.AUTO
         self._listeners: list[Callable[[], None]] = []
         self.is_started = False
@@ -59,10 +60,12 @@ class FakeConditions:
 
     def disk(self, folder: Path) -> DiskConditions:
         """Return what `change` said of the folder; otherwise there is room."""
+        self.watched.add(folder)
         return self._disks.get(folder, DiskConditions(folder=folder, is_almost_full=False))
 
     def forget_disk(self, folder: Path) -> None:
         """Forget what `change` said of the folder."""
+        self.watched.discard(folder)
         self._disks.pop(folder, None)
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:

@@ -15,7 +15,7 @@ from bgdl_jupyter.engine.uploads import Choice, GivenUp
 from bgdl_jupyter.errors import BackgroundTransferError, DestinationExists, NetworkFailed, StorageFailed
 from bgdl_jupyter.status import CreationCollisionOption
 from bgdl_jupyter.storage.digests import new_hash
-from bgdl_jupyter.storage.filenames import unique_names
+from bgdl_jupyter.storage.filenames import MOST_NAMES, unique_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,6 @@ _READ_AT_ONCE: Final = 1 << 20
 _PART: Final = 8 << 20
 # The services take 10,000 parts.
 _MOST_PARTS: Final = 9000
-_MOST_NAMES: Final = 10_000
 
 
 class Place:
@@ -124,7 +123,7 @@ class Place:
         def is_taken(each: Path) -> bool:
             return self._info(f"{folder}/{each.name}") is not None
 
-        for each, _ in zip(unique_names(staged.with_name(name), is_taken), range(_MOST_NAMES), strict=False):
+        for each, _ in zip(unique_names(staged.with_name(name), is_taken), range(MOST_NAMES), strict=False):
             if not is_taken(each):
                 return f"{folder}/{each.name}"
         raise StorageFailed(f"No name like {name!r} is free in {folder!r}.")

@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 COST_SETTING: Final = "network_cost"
 # Many transfers fail in the same moment when a network goes; one look is enough for all of them, in seconds.
 _FRESH: Final = 1.0
+# So many folders are watched before those are forgotten that nothing is fetched into any more.
+_FEW_FOLDERS: Final = 64
 _UNSEEN: Final = "Waiting: what the network costs is being looked at."
 #: What else may change what is allowed.
 _RELEVANT: Final = frozenset({"cost_policy", "holder", "requested_uri"})
@@ -92,6 +94,8 @@ class ConditionsWatch:
         self._has_looked = False
         # For this turn of the loop: thousands of operations may come in it that are alike.
         self._denials: dict[tuple[str, Path, BackgroundTransferCostPolicy, bool], Denial | None] = {}
+        self._folders: set[Path] = set()
+        self._most_folders = _FEW_FOLDERS
         self._is_due = False
         self._refreshing: asyncio.Task[None] | None = None
         self._refreshed_at = float("-inf")
@@ -180,12 +184,22 @@ class ConditionsWatch:
             self._denials[key] = denial(
                 network=monitor.network,
                 power=monitor.power,
-                disk=monitor.disk(directory),
+                disk=self._disk(monitor, directory),
                 to_host=to_host,
                 policy=policy,
                 is_unconstrained=is_unconstrained,
             )
         return self._denials[key]
+
+    def _disk(self, monitor: ConditionsMonitor, folder: Path) -> DiskConditions:
+        self._folders.add(folder)
+        if len(self._folders) > self._most_folders:
+            live = {each.values["directory"] for each in self._runner.registry.all() if not each.is_over}
+            for over in self._folders - live - {folder}:
+                monitor.forget_disk(over)
+            self._folders &= live | {folder}
+            self._most_folders = max(_FEW_FOLDERS, 2 * len(self._folders))
+        return monitor.disk(folder)
 
     def _stop_if_denied(self, operation: DownloadOperation) -> None:
         # What must not be sent twice, or is just getting its name, runs to its end or fails.

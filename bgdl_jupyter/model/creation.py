@@ -21,7 +21,7 @@ from bgdl_jupyter.model.persistence import common_record, shared_of
 from bgdl_jupyter.model.restoring import restore
 from bgdl_jupyter.model.stores import free_location
 from bgdl_jupyter.status import BackgroundTransferStatus, CreationCollisionOption
-from bgdl_jupyter.storage.filenames import destination_key, name_from_uri, unique_names
+from bgdl_jupyter.storage.filenames import MOST_NAMES, destination_key, name_from_uri, unique_names
 from bgdl_jupyter.storage.records import OperationRow, RowConflict, loaded_text, split_record
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _DURABLE_WITHIN: Final = 60.0
 _TOGETHER: Final = 2000
-_MOST_NAMES: Final = 10_000
 # What is created to be started at once is recorded as started: there is no state in between to come back to.
 _STARTED: Final = BackgroundTransferStatus.RUNNING
 # Each try knows the names that were taken at the one before: only those who create at the same time are in the way.
@@ -161,7 +160,7 @@ class Creation:
         def is_taken(each: Path) -> bool:
             return os.path.lexists(each) or destination_key(each) in taken
 
-        for each in itertools.islice(unique_names(path, is_taken), _MOST_NAMES):
+        for each in itertools.islice(unique_names(path, is_taken), MOST_NAMES):
             if not is_taken(each):
                 return each
         raise StateFileError(f"No name like {path.name!r} is free.")

@@ -18,7 +18,7 @@ from bgdl_jupyter.engine.uploads import Publisher
 from bgdl_jupyter.errors import InvalidRequest, StateFileError
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.secret import Secret
-from bgdl_jupyter.storage.filenames import unique_names
+from bgdl_jupyter.storage.filenames import MOST_NAMES, unique_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?:::[^/]*)?://")
 _LOCAL: Final = frozenset({"file", "local"})
 _FOLDER: Final = "staged"
-_MOST_NAMES: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +64,7 @@ class Location:
 
     def candidates(self) -> Iterator[Location]:
         """Yield this place, then ``name (1).ext``, ``name (2).ext``, … beside it."""
-        for path, _ in zip(unique_names(Path(name_in(self.url))), range(_MOST_NAMES), strict=False):
+        for path, _ in zip(unique_names(Path(name_in(self.url))), range(MOST_NAMES), strict=False):
             yield self.named(path.name)
 
 

@@ -40,7 +40,8 @@ SIZE = 300_000
 @pytest.fixture
 def server(fault_server: Callable[..., FaultServer]) -> FaultServer:
     """Serve a file that stops half-way until the test lets it go on."""
-    return fault_server({"/a": FileSpec(size=SIZE, faults=(hold_after(SIZE // 2, until="go", on=1),))})
+    held = FileSpec(size=SIZE, faults=(hold_after(SIZE // 2, until="go", on=1),))
+    return fault_server({"/a": held, "/held": held, "/small": FileSpec(size=10)})
 
 
 def status_of(operation: DownloadOperation) -> Status:
@@ -193,6 +194,17 @@ async def test_the_battery_saver_and_a_full_disk_pause_and_name_themselves(downl
     assert status_of(operation) is Status.PAUSED_SYSTEM_POLICY
     machine.change(disk=DiskConditions(folder=work, is_almost_full=False))
     await operation
+
+
+async def test_folders_that_nothing_is_fetched_into_are_not_watched_for_ever(downloader, server, machine, work):
+    held = downloader.create_download(server.url("/held"), "held/a")
+    held.start()
+    for number in range(140):
+        await downloader.create_download(server.url("/small"), f"{number}/a")
+    assert len(machine.monitors[-1].watched) <= 66
+    assert work / "held" in machine.monitors[-1].watched
+    server.events.set("go")
+    await held
 
 
 async def test_a_user_may_go_on_although_the_policy_denies(downloader, seen, server, machine):

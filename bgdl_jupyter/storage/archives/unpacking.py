@@ -23,7 +23,7 @@ from bgdl_jupyter.storage.archives.members import Format, format_of, opened_memb
 from bgdl_jupyter.storage.archives.tree import Tree
 from bgdl_jupyter.storage.descriptor import Footprint
 from bgdl_jupyter.storage.disk import failing_as, make_directories, storage_failed, sync_directory
-from bgdl_jupyter.storage.filenames import unique_names
+from bgdl_jupyter.storage.filenames import MOST_NAMES, unique_names
 from bgdl_jupyter.storage.publishing import exchange, rename_exclusively
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _CONTENT: Final = "content"
 _PRIVATE: Final = 0o700
-_MOST_NAMES: Final = 10_000
 _SUFFIXES: Final = (".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".tar", ".zip", ".gz", ".bz2", ".xz", ".zst")
 _NO_NAMES: Final = ("", ".", "..")
 #: What libraries raise for damaged contents; some of it they raise as an ``OSError`` without a number.
@@ -255,7 +254,7 @@ def _place(content: Path, target: Path, order: Order) -> Path:
         return _replace(content, target)
     elif collision is CreationCollisionOption.OPEN_IF_EXISTS and _is_same(content, target):
         return target
-    tries = 1 if collision is CreationCollisionOption.FAIL_IF_EXISTS else _MOST_NAMES
+    tries = 1 if collision is CreationCollisionOption.FAIL_IF_EXISTS else MOST_NAMES
     for path in itertools.islice(unique_names(target, os.path.lexists), tries):
         try:
             rename_exclusively(content, path)
