@@ -199,7 +199,7 @@ async def test_the_battery_saver_and_a_full_disk_pause_and_name_themselves(downl
 async def test_folders_that_nothing_is_fetched_into_are_not_watched_for_ever(downloader, server, machine, work):
     held = downloader.create_download(server.url("/held"), "held/a")
     held.start()
-    for number in range(140):
+    for number in range(80):
         await downloader.create_download(server.url("/small"), f"{number}/a")
     assert len(machine.monitors[-1].watched) <= 66
     assert work / "held" in machine.monitors[-1].watched
