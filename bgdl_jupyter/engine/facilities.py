@@ -15,6 +15,7 @@ from bgdl_jupyter.engine.hosts import Hosts
 from bgdl_jupyter.engine.looking import Looking
 from bgdl_jupyter.engine.progress import TICK
 from bgdl_jupyter.engine.rate_limit import RateLimiter
+from bgdl_jupyter.engine.turns import ShortTurns
 from bgdl_jupyter.engine.uploads import Uploads
 from bgdl_jupyter.storage.writer import Writer
 
@@ -94,6 +95,7 @@ class Facilities:
         self._kinds: dict[str, Callable[[], Transport]] = {}
         self._transports: dict[Callable[[], Transport], Transport] = {}
         self._active: set[Transfer] = set()
+        self._turns = ShortTurns()
         self._timer: asyncio.TimerHandle | None = None
 
     async def transport_for(self, scheme: str) -> Transport:
@@ -125,12 +127,15 @@ class Facilities:
     def watch(self, transfer: Transfer) -> None:
         """Call ``transfer.tick(now)`` four times a second until `unwatch`."""
         self._active.add(transfer)
+        self._turns.begin()
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
 
     def unwatch(self, transfer: Transfer) -> None:
         """End the ticks."""
         self._active.discard(transfer)
+        if not self._active:
+            self._turns.end()
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -153,6 +158,7 @@ class Facilities:
         """Close connections and threads; every transfer must have ended."""
         if self._timer is not None:
             self._timer.cancel()
+        self._turns.end()
         for transport in self._transports.values():
             await transport.aclose()
         self._transports.clear()

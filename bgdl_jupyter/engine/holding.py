@@ -64,6 +64,7 @@ class Holding:
         self._held_back = 0.0
         self.file: PartialFile | None = None
         self.written = durable.finished
+        self._synced = durable.finished.total
         self.resource: Resource | None = None
         self.expected_digest = order.digest
         self.digest = RunningDigest(order.digest.algorithm) if order.digest else None
@@ -186,7 +187,7 @@ class Holding:
         await self.finish_recording()
         restarts = self._durable.restarts + (1 if counts else 0)
         await self._remember(replace(self._durable.forgotten(), restarts=restarts, file=self._identity()))
-        self.resource, self.written = None, EMPTY
+        self.resource, self.written, self._synced = None, EMPTY, 0
         self.expected_digest = self._order.digest
         if self.digest:
             self.digest.rewind()
@@ -210,7 +211,7 @@ class Holding:
         return self.resource
 
     async def _forget(self) -> None:
-        self.resource, self.written = None, EMPTY
+        self.resource, self.written, self._synced = None, EMPTY, 0
         await self._remember(self._durable.forgotten())
 
     def kept_from(self, position: int) -> Kept:
@@ -299,22 +300,39 @@ class Holding:
             self._recording = self._facilities.place.spawn(self._record(), name="watermark")
 
     async def _record(self) -> None:
+        """Record until little is left; while one watermark is recorded, what came since is made durable already."""
+        loop, recording = asyncio.get_running_loop(), None
         try:
-            while self._behind() > 0:
-                await self._record_once()
-                if self._behind() < self._allowance() // 2:
-                    break
+            while self.written.total > self._synced:
+                written = await self._sync()
+                if recording is not None:
+                    await recording
+                recording = loop.create_task(self._record_as_durable(written))
+                if not self._has_much_to_sync():
+                    await recording
+                    if not self._has_much_to_sync():
+                        break
         except (StorageFailed, LeaseLost) as error:
             self._failure = error
         finally:
+            if recording is not None:
+                await asyncio.gather(recording, return_exceptions=True)
             self._recording = None
             self._relieve()
 
-    async def _record_once(self) -> None:
-        """Make durable what is written, then record it; never the other way round."""
+    def _has_much_to_sync(self) -> bool:
+        return self.written.total - self._synced >= self._allowance() // 2
+
+    async def _sync(self) -> RangeSet:
+        """Make durable what is written, and return what that is."""
         assert self.file is not None  # noqa: S101 (bytes were written)
         written = self.written
         await self._facilities.sync(self.file)
+        self._synced = written.total
+        return written
+
+    async def _record_as_durable(self, written: RangeSet) -> None:
+        """Record what is durable by now; never before."""
         await self._remember(replace(self._present(), finished=written))
         self._recorded_at = time.monotonic()
         self._relieve()
@@ -342,7 +360,7 @@ class Holding:
         try:
             await self.finish_recording()
             if self.file is not None and self._behind() > 0:
-                await self._record_once()
+                await self._record_as_durable(await self._sync())
         finally:
             self.close()
 
