@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 #: What a cell of a notebook shows at the least, by the notebook's name; a notebook that downloads nothing fails here.
 SHOWN = {
+    "cluster": ("4 of 4 shards done", "00000003.parquet", "\n400", "sent again: 0 bytes"),
     "completion_groups": ("'2 files are here'",),
     "data_libraries": ("Name: height, dtype: float64", "20000", "[True, False]", "19999", "all of them:", "\n3"),
     "groups_and_priorities": ("the last one: whenever", "max_rate: 5.0 MB/s"),

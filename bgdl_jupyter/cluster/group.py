@@ -20,8 +20,6 @@ from bgdl_jupyter.model.notifications import PLAIN
 from bgdl_jupyter.status import BackgroundTransferStatus, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bgdl_jupyter.cluster.ledger import Ledger
     from bgdl_jupyter.cluster.references import Sealed
     from bgdl_jupyter.model.group import GroupProgress
@@ -103,7 +101,7 @@ class ClusterGroup(HasOutcomes, FarGroup):
             job=cut,
             directory=job["directory"],
             max_per_host=job["max_per_host"],
-            max_rate=job.get("max_rate"),
+            max_rate=min(filter(None, (job.get("max_rate"), self.max_rate)), default=None),
             settings=job["settings"],
             options=job["options"],
             references=job["references"],
@@ -241,8 +239,3 @@ class ClusterGroup(HasOutcomes, FarGroup):
         from bgdl_jupyter.cluster.starting import ledger_at
 
         return ledger_at(self.job["ledger"], self.job["references"], self._sealed)
-
-
-def is_far(values: Mapping[str, Any]) -> bool:
-    """Whether a record is that of such a group."""
-    return "job" in values

@@ -34,7 +34,7 @@ _BENCHES: Final[dict[str, Callable[[argparse.Namespace], Family]]] = {
     "state_files": lambda given: state_fuzz.run(given.count or 1000, seed=given.seed),
     "load": lambda given: load.run(given.count or 1000, queued=100 * (given.count or 1000)),
     "cluster": lambda given: cluster.run(given.count or 20_000),
-    "cluster_sizes": lambda given: cluster.sizes((2_000, 20_000, given.count or 100_000)),
+    "cluster_sizes": lambda given: cluster.sizes((2_000, 10_000, given.count or 100_000)),
     "kernels": lambda given: kernels.run(given.count or 25, first=given.first),
 }
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import logging
 import os
 import signal
 import time
@@ -14,6 +16,7 @@ from bgdl_jupyter.events import AlertRaised
 from bgdl_jupyter.model.credentials import PasswordCredential
 from bgdl_jupyter.model.process import current_runner, shut_down
 from bgdl_jupyter.status import BackgroundTransferStatus, Step
+from tests.cluster.programs import Programs
 from tests.downloads import Seen
 from tests.servers.oracle import hits_in_tree
 
@@ -195,7 +198,7 @@ def test_secrets_reach_workers_by_reference_and_lie_nowhere(downloader, client, 
     (work / "token").write_text(secret)
     references = {"header Authorization": f"Bearer {{file:{work}/token}}"}
     fetch(downloader, serving.lines(30), client, worker_secrets=references).wait(DEADLINE)
-    sent = {dict(request.headers).get("Authorization") for request in serving.server.requests()}
+    sent = {request.header("Authorization") for request in serving.server.requests()}
     assert sent == {f"Bearer {secret}"}
     assert serving.wrong(work / "out", 30) == []
     (work / "token").unlink()
@@ -207,6 +210,26 @@ def test_a_secret_itself_is_not_sent_in_the_clear(downloader, client, serving, w
     with pytest.raises(InvalidRequest, match="not encrypted") as refused:
         fetch(downloader, serving.lines(5), client)
     assert "a-password-of-mine" not in str(refused.value)
+
+
+def test_a_secret_itself_goes_over_tls_and_lies_nowhere(downloader, serving, work):
+    from distributed import Client, LocalCluster, Security
+
+    downloader.server_credential = PasswordCredential("files", "me", "a-password-of-mine")
+    with (
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            security=Security.temporary(),
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        fetch(downloader, serving.lines(20), client).wait(DEADLINE)
+    sent = {request.header("Authorization") for request in serving.server.requests()}
+    assert sent == {"Basic " + base64.b64encode(b"me:a-password-of-mine").decode()}
+    assert hits_in_tree("a-password-of-mine", work) == []
 
 
 def test_files_and_ledger_may_be_in_a_store(downloader, client, serving, s3_server, work):
@@ -242,3 +265,18 @@ def test_a_cleared_group_is_forgotten_and_its_files_stay(downloader, client, ser
     current_runner().place.call(group.forget)
     assert not current_runner().registry.has_group(group.application, "many")
     assert serving.wrong(work / "out", 10) == []
+
+
+def test_another_scheduler_at_the_same_address_goes_on(downloader, serving, work):
+    """Scheduler and worker end at once; nothing that was there is fetched again."""
+    with Programs(work / "scratch") as programs:
+        group = fetch(downloader, serving.lines(200, latency=0.2), programs.address, shard_files=50)
+        until(lambda: group.progress.completed > 30)
+        there = {f"/{path.stem}" for path in (work / "out").rglob("*.bin")}
+        programs.kill()
+        until(lambda: "waiting for it" in group.remark)
+        programs.start()
+        group.wait(DEADLINE)
+    assert group.progress.completed == 200
+    assert serving.wrong(work / "out", 200) == []
+    assert {path for path, count in serving.asked().items() if count > 1} & there == set()
