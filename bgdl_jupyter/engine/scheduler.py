@@ -14,13 +14,13 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from bgdl_jupyter.engine.lanes import Lanes
 from bgdl_jupyter.status import BackgroundTransferBehavior, BackgroundTransferPriority
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from uuid import UUID
 
     from bgdl_jupyter.engine.lanes import Lane
 
@@ -208,7 +208,7 @@ class Queue:
     """All operations that wait, in lanes that `admit` reads as they are."""
 
     def __init__(self, candidates: Iterable[Candidate] = ()) -> None:
-        self._candidates: dict[UUID, Candidate] = {}
+        self._candidates: dict[int, Candidate] = {}  # by the number in the name: to hash that is dear
         self._lanes: Lanes[Candidate] = Lanes()
         for candidate in candidates:
             self.add(candidate)
@@ -217,10 +217,10 @@ class Queue:
         return len(self._candidates)
 
     def __contains__(self, operation_id: object) -> bool:
-        return operation_id in self._candidates
+        return isinstance(operation_id, UUID) and operation_id.int in self._candidates
 
     def __getitem__(self, operation_id: UUID) -> Candidate:
-        return self._candidates[operation_id]
+        return self._candidates[operation_id.int]
 
     @property
     def lanes(self) -> Lanes[Candidate]:
@@ -229,14 +229,14 @@ class Queue:
 
     def add(self, candidate: Candidate) -> None:
         """Let an operation wait; one that waits already is put into its new place."""
-        if candidate.operation_id in self._candidates:
+        if candidate.operation_id.int in self._candidates:
             self.remove(candidate.operation_id)
-        self._candidates[candidate.operation_id] = candidate
+        self._candidates[candidate.operation_id.int] = candidate
         self._lanes.add(candidate)
 
     def remove(self, operation_id: UUID) -> Candidate | None:
         """Let an operation wait no longer; return it, or None where it did not wait."""
-        candidate = self._candidates.pop(operation_id, None)
+        candidate = self._candidates.pop(operation_id.int, None)
         if candidate is not None:
             self._lanes.remove(candidate)
         return candidate
@@ -256,7 +256,7 @@ class Queue:
         KeyError
             It does not wait.
         """
-        old = self._candidates[operation_id]
+        old = self._candidates[operation_id.int]
         new = replace(
             old,
             priority=old.priority if priority is None else priority,
@@ -278,7 +278,7 @@ class Queue:
         KeyError
             It does not wait.
         """
-        current = self._candidates[operation_id]
+        current = self._candidates[operation_id.int]
         members = sorted(self._lanes.of_group(current.group), key=lambda each: (each.position, each.operation_id.int))
         start = members.index(current)
         if start == 0:
@@ -287,6 +287,6 @@ class Queue:
             replace(each, position=place.position)
             for each, place in zip(members[start:] + members[:start], members, strict=True)
         ]
-        self._candidates.update((each.operation_id, each) for each in turned)
+        self._candidates.update((each.operation_id.int, each) for each in turned)
         self._lanes.replace_group(current.group, turned)
         return turned

@@ -95,7 +95,7 @@ class Transfer:
         self._leave = leave
         self._publish = publish
         self._holding = Holding(order, durable, facilities=facilities, journal=facilities.journal)
-        self._limiter = limiter
+        self.limiter = limiter
         self._telling = Telling(order.operation_id, self._holding, publish)
         self._patience = Patience(order.options, facilities=facilities, tell=self._tell, park=park, draw=draw)
         self._sources = Sources(order.sources, durable.source)
@@ -263,7 +263,7 @@ class Transfer:
     async def _deliver(self, exchange: Exchange, position: int, gap: ByteRange) -> Delivered:
         """Receive the body, over several connections where that may help; every connection counts for its host."""
         holding, facilities, options = self._holding, self._facilities, self._order.options
-        first = Delivery(exchange, holding, facilities=facilities, limiter=self._limiter, options=options)
+        first = Delivery(exchange, holding, facilities=facilities, limiter=self.limiter, options=options)
         resource = holding.resource
         missing = (holding.length or 0) - holding.written.total
         is_single = self._gives_no_parts or options.max_connections == 1 or not options.may_ask_for_parts
@@ -273,7 +273,7 @@ class Transfer:
             holding,
             host=self._asking.host,
             facilities=facilities,
-            limiter=self._limiter,
+            limiter=self.limiter,
             options=options,
             open_part=self._open_part,
             wrote=self._wrote,

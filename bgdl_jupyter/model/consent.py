@@ -115,6 +115,6 @@ def _question(operations: Sequence[DownloadOperation]) -> str:
 def _lift(runner: Runner, operations: Sequence[DownloadOperation]) -> None:
     for operation in operations:
         operation.is_unconstrained = True
-        runner.limits.lift(operation)
+        runner.transfers.lift_limits(operation)
         runner.admission.requeue(operation)
     runner.conditions.look()

@@ -27,7 +27,8 @@ class Registry:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._operations: dict[UUID, DownloadOperation] = {}
+        # By the number in their names: hashing a UUID costs more than the rest of a look, and there are many.
+        self._operations: dict[int, DownloadOperation] = {}
         self._groups: dict[tuple[str, str], BackgroundTransferGroup] = {}
         self._by_identity: defaultdict[str, list[DownloadOperation]] = defaultdict(list)
 
@@ -36,7 +37,7 @@ class Registry:
 
     def find(self, operation_id: UUID) -> DownloadOperation | None:
         """Return the operation of this name."""
-        return self._operations.get(operation_id)
+        return self._operations.get(operation_id.int)
 
     def all(self) -> list[DownloadOperation]:
         """Return all operations, in the order in which they came."""
@@ -45,7 +46,7 @@ class Registry:
     def add(self, operation: DownloadOperation) -> None:
         """Take an operation in."""
         values = operation.values
-        self._operations[values["guid"]] = operation
+        self._operations[values["guid"].int] = operation
         self._by_identity[operation.identity].append(operation)
         if values["group"]:
             operation.membership = self.group(values["application"], values["group"])
@@ -53,7 +54,7 @@ class Registry:
 
     def remove(self, operation: DownloadOperation) -> None:
         """Let an operation go."""
-        self._operations.pop(operation.guid, None)
+        self._operations.pop(operation.guid.int, None)
         self._forget_identity(operation)
         if operation.group:
             self.group(operation.application, operation.group).remove_member(operation)

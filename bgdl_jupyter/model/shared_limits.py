@@ -11,7 +11,6 @@ from bgdl_jupyter.engine.scheduler import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from uuid import UUID
 
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.model.admission import Admission
@@ -35,7 +34,6 @@ class SharedLimits:
         self._downloaders: weakref.WeakSet[SharesLimits] = weakref.WeakSet()
         self._values: dict[str, Any] = {}
         self._of_groups: dict[tuple[str, str], RateLimiter] = {}
-        self._given: weakref.WeakValueDictionary[UUID, CombinedLimiter] = weakref.WeakValueDictionary()
 
     def join(self, downloader: SharesLimits, values: Mapping[str, Any]) -> None:
         """Let a downloader read and set the limits; ``values`` are those that it sets."""
@@ -64,14 +62,7 @@ class SharedLimits:
 
     def limiter_of(self, operation: DownloadOperation, group: BackgroundTransferGroup | None) -> CombinedLimiter:
         """Return what holds an operation's bytes back: the engine's rate, and its group's."""
-        given = self._given[operation.guid] = CombinedLimiter(*self._limiters_of(operation, group))
-        return given
-
-    def lift(self, operation: DownloadOperation) -> None:
-        """Hold the bytes of an operation back no longer, also of the transfer that is under way."""
-        given = self._given.get(operation.guid)
-        if given is not None:
-            given.release()
+        return CombinedLimiter(*self._limiters_of(operation, group))
 
     def _limiters_of(self, operation: DownloadOperation, group: BackgroundTransferGroup | None) -> list[RateLimiter]:
         if operation.is_unconstrained:

@@ -59,18 +59,19 @@ class Transfers:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._tasks: dict[UUID, asyncio.Task[None]] = {}
-        self._under_way: dict[UUID, Transfer] = {}
+        # By the number in the name, as the registry has them.
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._under_way: dict[int, Transfer] = {}
         self._is_stopping = False
         self._checksum_files = ChecksumFiles(runner)
         self.draw = random.random
 
     def __contains__(self, operation_id: UUID) -> bool:
-        return operation_id in self._tasks
+        return operation_id.int in self._tasks
 
     def enqueue(self, operation: DownloadOperation) -> None:
         """Let a running operation wait for its turn; while its last transfer closes, that is done at its end."""
-        if operation.values["guid"] not in self._tasks and self._runner.conditions.lets_run(operation):
+        if operation.values["guid"].int not in self._tasks and self._runner.conditions.lets_run(operation):
             self._runner.admission.enqueue(operation)
 
     def begin(self, operation_id: UUID) -> None:
@@ -81,7 +82,7 @@ class Transfers:
 
     def cancel(self, operation: DownloadOperation) -> bool:
         """End the transfer of an operation, and return whether there was one."""
-        task = self._tasks.get(operation.guid)
+        task = self._tasks.get(operation.guid.int)
         return task is not None and task.cancel()
 
     def clean_up(self, operation: DownloadOperation) -> None:
@@ -90,9 +91,15 @@ class Transfers:
 
     def want(self, operation: DownloadOperation, position: int) -> None:
         """Have an operation fetch what is missing from a position on before all else; nothing if none is under way."""
-        transfer = self._under_way.get(operation.guid)
+        transfer = self._under_way.get(operation.guid.int)
         if transfer is not None:
             transfer.want(position)
+
+    def lift_limits(self, operation: DownloadOperation) -> None:
+        """Hold the bytes of an operation back no longer; nothing if none are under way."""
+        transfer = self._under_way.get(operation.guid.int)
+        if transfer is not None:
+            transfer.limiter.release()
 
     async def stop(self) -> None:
         """End all of them with their bytes durable."""
@@ -112,7 +119,7 @@ class Transfers:
         ended: Callable[[DownloadOperation], None],
     ) -> None:
         operation_id = operation.values["guid"]
-        task = self._tasks[operation_id] = self._runner.place.spawn(work, name=f"{name} {operation_id}")
+        task = self._tasks[operation_id.int] = self._runner.place.spawn(work, name=f"{name} {operation_id}")
         # As a callback: a task that is canceled before its first step never reaches a `finally`.
         task.add_done_callback(lambda _: ended(operation))
 
@@ -125,7 +132,7 @@ class Transfers:
 
     def _settled(self, operation: DownloadOperation) -> None:
         operation_id = operation.values["guid"]
-        self._tasks.pop(operation_id, None)
+        self._tasks.pop(operation_id.int, None)
         self._runner.admission.leave(operation_id)
         if operation.values["status"].is_running and not self._is_stopping and operation.holder is None:
             self.enqueue(operation)  # it was resumed while the old transfer was still closing
@@ -164,12 +171,12 @@ class Transfers:
         await self._checksum_files.resolve(operation, park=self._park_of(operation), draw=self.draw)
         if await take_as_it_is(self._runner, operation, claim=self._claimer_of(operation)):
             return
-        operation_id = operation.values["guid"]
-        transfer = self._under_way[operation_id] = self._transfer_of(operation)
+        number = operation.values["guid"].int
+        transfer = self._under_way[number] = self._transfer_of(operation)
         try:
             await transfer.run()
         finally:
-            del self._under_way[operation_id]
+            del self._under_way[number]
 
     def _transfer_of(self, operation: DownloadOperation) -> Transfer:
         runner = self._runner

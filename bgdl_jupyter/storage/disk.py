@@ -7,7 +7,7 @@ import errno
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from bgdl_jupyter.errors import DiskFull, StorageFailed
 
@@ -21,7 +21,19 @@ _NO_DIRECTORY_SYNC: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EBADF,
 _UMASK_LOCK: Final = threading.Lock()
 
 
-def storage_failed(error: OSError, path: Path, action: str) -> StorageFailed:
+class Named(Protocol):
+    """A path, or what has one."""
+
+    @property
+    def name(self) -> str:
+        """Its last component."""
+
+    @property
+    def parent(self) -> Path:
+        """The folder that it is in."""
+
+
+def storage_failed(error: OSError, path: Named, action: str) -> StorageFailed:
     """Return our error for one of the system; ``action`` is an infinitive: "write", "create"."""
     kind = DiskFull if error.errno in _FULL else StorageFailed
     return kind(f"Cannot {action} {path.name!r} in {str(path.parent)!r}: {os.strerror(error.errno or 0)}.")
@@ -32,7 +44,7 @@ class failing_as:  # noqa: N801 (used like a function; a generator costs several
 
     __slots__ = ("_action", "_path")
 
-    def __init__(self, path: Path, action: str) -> None:
+    def __init__(self, path: Named, action: str) -> None:
         self._path = path
         self._action = action
 

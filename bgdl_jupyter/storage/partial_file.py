@@ -58,7 +58,7 @@ class PartialFile:
 
     Attributes
     ----------
-    path:
+    parent, name:
         Where it is.
     identity:
         Device and inode, to be recorded.
@@ -66,13 +66,21 @@ class PartialFile:
         Whether its folder was made for it; only such a folder may be made again.
     """
 
-    def __init__(self, path: Path, descriptor: int, *, folder: FileIdentity, made_directory: bool = False) -> None:
-        self.path = path
+    def __init__(
+        self, parent: Path, name: str, descriptor: int, *, folder: FileIdentity, made_directory: bool = False
+    ) -> None:
+        self.parent = parent
+        self.name = name
         self.made_directory = made_directory
         self.identity = FileIdentity.of(os.fstat(descriptor))
         self._folder = folder  # its path may come to mean another one
         self._descriptor = Descriptor(descriptor)
         self._is_poisoned = False
+
+    @property
+    def path(self) -> Path:
+        """Where it is; put together when it is asked for, since few ask."""
+        return self.parent / self.name
 
     @classmethod
     def create(cls, directory: Path, operation_id: UUID, epoch: int) -> PartialFile:
@@ -84,15 +92,14 @@ class PartialFile:
     def create_in(cls, folder: Folder, operation_id: UUID, epoch: int) -> PartialFile:
         """Make an empty partial file in an open folder; `PartialFileExists` where there is one."""
         name = partial_name(operation_id, epoch)
-        path = folder.path / name
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             descriptor = os.open(name, flags, _PRIVATE, dir_fd=folder.descriptor)
         except FileExistsError as error:
-            raise PartialFileExists(storage_failed(error, path, "create").message) from error
+            raise PartialFileExists(storage_failed(error, folder.path / name, "create").message) from error
         except OSError as error:
-            raise storage_failed(error, path, "create") from error
-        return cls(path, descriptor, folder=folder.identity, made_directory=folder.was_made)
+            raise storage_failed(error, folder.path / name, "create") from error
+        return cls(folder.path, name, descriptor, folder=folder.identity, made_directory=folder.was_made)
 
     @classmethod
     def reopen(
@@ -175,7 +182,7 @@ class PartialFile:
         if not stat.S_ISREG(status.st_mode):  # looked at first: opening a pipe would wait for its other end
             raise PartialFileLost(f"{path.name!r} is not a regular file any more.")
         descriptor = os.open(path.name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
-        file = cls(path, descriptor, folder=FileIdentity.of(os.fstat(folder)))
+        file = cls(path.parent, path.name, descriptor, folder=FileIdentity.of(os.fstat(folder)))
         try:
             file._refuse_another(identity, at_least)
         except BaseException:
@@ -185,15 +192,15 @@ class PartialFile:
 
     def _refuse_another(self, identity: FileIdentity, at_least: int) -> None:
         if self.identity != identity:
-            raise PartialFileLost(f"{self.path.name!r} is another file than the one that was written.")
+            raise PartialFileLost(f"{self.name!r} is another file than the one that was written.")
         if self.size < at_least:
-            raise PartialFileLost(f"{self.path.name!r} has {self.size:,} bytes, {at_least:,} were written.")
+            raise PartialFileLost(f"{self.name!r} has {self.size:,} bytes, {at_least:,} were written.")
 
     @classmethod
     def _copied(cls, source: PartialFile, path: Path, folder: int, length: int) -> PartialFile:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path.name, flags, _PRIVATE, dir_fd=folder)
-        copy = cls(path, descriptor, folder=FileIdentity.of(os.fstat(folder)))
+        copy = cls(path.parent, path.name, descriptor, folder=FileIdentity.of(os.fstat(folder)))
         try:
             for offset in range(0, length, _COPIED_AT_ONCE):
                 copy.write(source.read(offset, min(_COPIED_AT_ONCE, length - offset)), offset)
@@ -206,7 +213,7 @@ class PartialFile:
     @property
     def size(self) -> int:
         """The length of the file; what is durable and what is a hole, it does not say."""
-        with failing_as(self.path, "look at"), self._descriptor.borrow() as descriptor:
+        with failing_as(self, "look at"), self._descriptor.borrow() as descriptor:
             return os.fstat(descriptor).st_size
 
     def write(self, data: bytes | bytearray | memoryview, offset: int) -> None:
@@ -222,12 +229,12 @@ class PartialFile:
                     written = os.pwrite(descriptor, rest, offset)
                     rest = rest[written:]
             except OSError as error:
-                raise storage_failed(error, self.path, "write") from error
+                raise storage_failed(error, self, "write") from error
 
     def read(self, offset: int, length: int) -> bytes:
         """Return the bytes at an offset; fewer at the end of the file."""
         parts: list[bytes] = []
-        with failing_as(self.path, "read"), self._descriptor.borrow() as descriptor:
+        with failing_as(self, "read"), self._descriptor.borrow() as descriptor:
             while length > 0 and (part := os.pread(descriptor, length, offset)):
                 parts.append(part)
                 offset += len(part)
@@ -237,7 +244,7 @@ class PartialFile:
     def begin_to_sync(self) -> None:
         """Have the system begin to write back what was written, and do not wait: a `sync` has less to do then."""
         if hasattr(os, "posix_fadvise"):
-            with failing_as(self.path, "write back"), self._descriptor.borrow() as descriptor:
+            with failing_as(self, "write back"), self._descriptor.borrow() as descriptor:
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def sync(self) -> None:
@@ -248,17 +255,17 @@ class PartialFile:
         back to the last good watermark with a reopened file.
         """
         if self._is_poisoned:
-            raise StorageFailed(f"An earlier synchronisation of {self.path.name!r} failed; its bytes are unknown.")
+            raise StorageFailed(f"An earlier synchronisation of {self.name!r} failed; its bytes are unknown.")
         with self._descriptor.borrow() as descriptor:
             try:
                 _sync(descriptor)
             except OSError as error:
                 self._is_poisoned = True
-                raise storage_failed(error, self.path, "synchronise") from error
+                raise storage_failed(error, self, "synchronise") from error
 
     def truncate(self, size: int) -> None:
         """Cut off what is behind ``size`` bytes."""
-        with failing_as(self.path, "truncate"), self._descriptor.borrow() as descriptor:
+        with failing_as(self, "truncate"), self._descriptor.borrow() as descriptor:
             os.ftruncate(descriptor, size)
 
     def check(self, expected_size: int | None = None, *, at_least: int = 0, folder: Folder | None = None) -> Footprint:
@@ -273,17 +280,17 @@ class PartialFile:
             Somebody deleted, replaced, truncated or lengthened it.
         """
         within = None if folder is None else folder.descriptor
-        with failing_as(self.path, "look at"):
+        with failing_as(self, "look at"):
             try:
-                status = os.stat(self.path if within is None else self.path.name, dir_fd=within, follow_symlinks=False)
+                status = os.stat(self.path if within is None else self.name, dir_fd=within, follow_symlinks=False)
             except (FileNotFoundError, NotADirectoryError):
                 status = None
         if status is None or FileIdentity.of(status) != self.identity:
-            raise PartialFileLost(f"{self.path.name!r} was deleted or replaced while it was written.")
+            raise PartialFileLost(f"{self.name!r} was deleted or replaced while it was written.")
         wrong = status.st_size < at_least if expected_size is None else status.st_size != expected_size
         if wrong:
             expected = at_least if expected_size is None else expected_size
-            raise PartialFileLost(f"{self.path.name!r} has {status.st_size:,} bytes instead of {expected:,}.")
+            raise PartialFileLost(f"{self.name!r} has {status.st_size:,} bytes instead of {expected:,}.")
         return Footprint.of(status)
 
     def publish(
@@ -329,7 +336,7 @@ class PartialFile:
                 folder=folder,
                 descriptor=descriptor,
                 identity=self.identity,
-                part=self.path.name,
+                part=self.name,
                 destination=destination,
                 replaces=replaces,
             ).carry_out(collision, names)
