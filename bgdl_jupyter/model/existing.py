@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.resource import Digest
 
 _READ_AT_ONCE: Final = 1 << 20
+_NOTHING: Final[frozenset[Footprint]] = frozenset()
 _ALWAYS_FREE: Final = frozenset(
     {CreationCollisionOption.GENERATE_UNIQUE_NAME, CreationCollisionOption.REPLACE_EXISTING}
 )
@@ -53,7 +54,10 @@ def _footprint_of(operation: DownloadOperation) -> Footprint | None:
 
 def ours_to_replace(runner: Runner, application: str, identity: str) -> frozenset[Footprint]:
     """Return by what the files are known that we fetched for the same request; one only taken as it was is not ours."""
-    fetched = [each for each in runner.registry.finished_as(application, identity) if each.started_at is not None]
+    finished = runner.registry.finished_as(application, identity)
+    if not finished:  # as with nearly all
+        return _NOTHING
+    fetched = [each for each in finished if each.started_at is not None]
     return frozenset(footprint for each in fetched if (footprint := _footprint_of(each)) is not None)
 
 

@@ -77,7 +77,7 @@ class AppliesEvents(PostProcessed):
         """Take note of what a transfer of ours has recorded: more may have come since, unless nothing is left."""
         self._durable = durable
         if durable.finished:
-            self.finished_ranges |= durable.finished
+            self.finished_ranges = self.finished_ranges | durable.finished if self.finished_ranges else durable.finished
         elif self.finished_ranges:
             self._void_ranges()
 
@@ -174,7 +174,8 @@ class AppliesEvents(PostProcessed):
         self.await_post_processing()
         if self._told is not None:
             self._told.completed(event.size)
-        self.finished_ranges = RangeSet.of([(0, event.size)])
+        recorded = self._durable.finished
+        self.finished_ranges = recorded if recorded.covers(event.size) else RangeSet.of([(0, event.size)])
         self._tell_progress(bytes_received=event.size, total=event.size)
 
     def _apply_following(self, event: PostProcessingChanged) -> None:

@@ -59,7 +59,7 @@ class EnvironmentProxies:
 
     def proxy_for(self, origin: Origin) -> ProxyServer | None:
         """Return the proxy through which an origin is reached; None for a direct connection."""
-        if any(_is_covered(origin, pattern) for pattern in self.exceptions):
+        if not self.proxies or any(_is_covered(origin, pattern) for pattern in self.exceptions):
             return None
         return dict(self.proxies).get(origin.scheme)
 
