@@ -97,7 +97,9 @@ class Transfer:
         self._holding = Holding(order, durable, facilities=facilities, journal=facilities.journal)
         self.limiter = limiter
         self._telling = Telling(order.operation_id, self._holding, publish)
-        self._patience = Patience(order.options, facilities=facilities, tell=self._tell, park=park, draw=draw)
+        self._patience = Patience(
+            order.options, facilities=facilities, tell=self._telling.activity, park=park, draw=draw
+        )
         self._sources = Sources(order.sources, durable.source)
         self._asking = Asking(make_request, self._sources, facilities)
         self._has_turned = False
@@ -106,7 +108,7 @@ class Transfer:
         self._delivery: Crew | Delivery | None = None
         self._fetched = fetched = Fetched(destination=order.destination)
         self._finishing = Finishing(
-            order, fetched, holding=self._holding, facilities=facilities, tell=self._tell, publish=publish
+            order, fetched, holding=self._holding, facilities=facilities, tell=self._telling.activity, publish=publish
         )
         self._wanted = Wanted(self._holding, order.options)
         self._was_answered = False
@@ -212,7 +214,7 @@ class Transfer:
             await self._start_over("nothing proves that the server still has the same file")
             gap, kept = ByteRange(0, 0), self._holding.kept_from(0)
         condition = kept.validator
-        self._tell(TransferActivity.CONNECTING)
+        self._telling.activity(TransferActivity.CONNECTING)
         for _ in range(_MOST_QUESTIONS):
             request = await self._asking.request(asked, gap, condition)
             self._has_body = request.body is not None
@@ -342,9 +344,6 @@ class Transfer:
         assert resource is not None  # noqa: S101 (an answer was accepted)
         self._fetched.destination = self._fetched.destination or await self._choose_destination(resource)
         await self._holding.open_file()  # an empty body never opened it
-
-    def _tell(self, activity: TransferActivity, *, reason: str = "", until: float | None = None) -> None:
-        self._telling.activity(activity, reason=reason, until=until)
 
     def tick(self, now: float) -> None:
         """Measure, record, watch and tell; called four times a second."""

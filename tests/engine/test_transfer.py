@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import hashlib
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -150,6 +152,22 @@ async def test_a_small_file_that_takes_its_time_is_told_of_on_the_way(fault_serv
     activities = [each.activity for each in one.of(ActivityChanged)]
     assert activities == [TransferActivity.CONNECTING, TransferActivity.DOWNLOADING, TransferActivity.COMMITTING]
     assert [type(each) for each in one.of(ResourceProbed)] == [ResourceProbed]
+
+
+@pytest.mark.parametrize("size", [SMALL, BIG])
+async def test_what_a_transfer_had_in_memory_is_free_when_it_ends(
+    fault_server: StartFaultServer, fetch: NewFetch, size: int
+):
+    """The garbage collector comes late, and looks at everything that a notebook holds."""
+    transfer = fetch(fault_server({"/a": FileSpec(size=size)}).url("/a")).transfer()
+    there = weakref.ref(transfer)
+    gc.disable()
+    try:
+        await transfer.run()
+        del transfer
+        assert there() is None
+    finally:
+        gc.enable()
 
 
 async def test_progress_never_goes_back_and_never_exceeds_what_was_written(
