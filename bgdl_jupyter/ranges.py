@@ -106,6 +106,10 @@ class RangeSet:
             return position
         return max(position, self.ranges[index].stop)
 
+    def contiguous_before(self, position: int) -> int:
+        """Return how many bytes without a gap lie right before ``position``."""
+        return next((position - each.start for each in self.ranges if each.start < position <= each.stop), 0)
+
     def missing(self, length: int) -> tuple[ByteRange, ...]:
         """Return the gaps in the first ``length`` bytes."""
         edges = (0, *(min(edge, length) for each in self.ranges for edge in each), length)

@@ -77,6 +77,13 @@ def test_missing_are_the_gaps_in_the_length(ranges, length):
 
 
 @given(range_sets, lengths)
+def test_what_lies_right_before_a_position_is_there_and_has_a_gap_before_it(ranges, position):
+    start = position - ranges.contiguous_before(position)
+    assert positions(ranges) >= set(range(start, position))
+    assert start - 1 not in positions(ranges)
+
+
+@given(range_sets, lengths)
 def test_covering_a_length_means_that_nothing_is_missing_in_it(ranges, length):
     assert ranges.covers(length) is (not ranges.missing(length))
 

@@ -130,9 +130,10 @@ class Delivery:
         file = await self._holding.open_file()
         await self._check_room(position)
         before = max(0, gap.start - position)
-        # A cache that aligns its parts to blocks may send megabytes from before our end: they are not compared.
-        skipped = max(0, before - self._options.overlap)
-        overlap = before - skipped
+        # A cache that aligns its parts to blocks may send megabytes from before our end: they are not compared, and
+        # nothing can be where another connection has yet to write.
+        overlap = min(before, self._options.overlap, self._holding.written.contiguous_before(gap.start))
+        skipped = before - overlap
         expected = await self._facilities.run(file.read, position + skipped, overlap) if overlap else b""
         self._sink = PartialFileSink(
             file,

@@ -240,9 +240,7 @@ class Holding:
         options = self._order.options
         if not options.may_ask_for_parts:
             return None
-        before = next((each for each in self.written if each.start < gap.start <= each.stop), None)
-        there = gap.start - before.start if before is not None else 0
-        return range_to_ask(kept, overlap=min(options.overlap, there))
+        return range_to_ask(kept, overlap=min(options.overlap, self.written.contiguous_before(gap.start)))
 
     def learn_length(self, length: int) -> None:
         """Take note of how long the whole is."""

@@ -24,7 +24,7 @@ from bgdl_jupyter.engine.telling import Telling
 from bgdl_jupyter.engine.wanted import Wanted
 from bgdl_jupyter.errors import DecodingFailed, IntegrityFailed, ProtocolViolation, TransferFailed
 from bgdl_jupyter.ranges import ByteRange
-from bgdl_jupyter.resource import Decision, Verdict, decide
+from bgdl_jupyter.resource import MAX_RESTARTS, Decision, Verdict, decide
 from bgdl_jupyter.status import TransferActivity
 from bgdl_jupyter.transport.base import Framing
 from bgdl_jupyter.web_error_status import WebErrorStatus
@@ -268,7 +268,8 @@ class Transfer:
         first = Delivery(exchange, holding, facilities=facilities, limiter=self.limiter, options=options)
         resource = holding.resource
         missing = (holding.length or 0) - holding.written.total
-        is_single = self._gives_no_parts or options.max_connections == 1 or not options.may_ask_for_parts
+        is_single = self._gives_no_parts or holding.durable.restarts >= MAX_RESTARTS
+        is_single = is_single or options.max_connections == 1 or not options.may_ask_for_parts
         if resource is None or is_single or not may_split(resource, missing):
             return await self._watch_alone(first, position, gap)
         self._delivery = crew = Crew(

@@ -9,6 +9,7 @@ import pytest
 
 from tests.servers.content import file_sha256
 from tests.servers.files import FileSpec, Limit
+from tests.servers.range_faults import start_earlier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,19 @@ async def test_a_host_that_refuses_more_keeps_those_that_it_gave(
     assert file_sha256(one.path) == spec.sha256
     refused = sum(each.status == TOO_MANY for each in server.exchanges_for("/a"))
     assert 1 <= refused <= 6, "it is not asked again and again"
+
+
+async def test_parts_that_begin_earlier_than_asked_are_taken_from_where_they_were_asked(
+    fault_server: StartFaultServer, fetch: Callable[..., Fetch]
+):
+    """What comes from before a part has nothing in the file to be compared with: another connection has yet to come."""
+    spec = FileSpec(size=LARGE // 2, rate=CAPPED, faults=(start_earlier(100_000, on=range(2, 100)),))
+    server = fault_server({"/a": spec})
+    one = fetch(server.url("/a"))
+    await one.run()
+    assert file_sha256(one.path) == spec.sha256
+    assert one.restarts == []
+    assert server.connections_peak >= 2
 
 
 async def test_a_server_that_gives_all_to_one_connection_is_left_with_one(
