@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import amounts, machine, notebook, plots, report, workloads
+from benchmarks import amounts, limits, machine, notebook, plots, report, workloads
 from benchmarks.judge import verdicts
 from benchmarks.results import Result
 from benchmarks.scratch import ROOT, cache_folder, scratch_folder
@@ -35,6 +35,7 @@ WORKLOADS: Final[dict[str, Callable[[workloads.Setting], Result]]] = {
     "W10": amounts.queue,
     "W11": notebook.beginning,
     "W12": amounts.concurrent_transfers,
+    "limits": limits.limits,
     "growth": amounts.growth,
 }
 

@@ -43,8 +43,8 @@ def queue(setting: Setting) -> Result:
 def _create_and_restore(setting: Setting, count: int) -> tuple[dict[str, Any], dict[str, Any]]:
     with silent_server() as port, emptied(setting.folder / "queue") as folder:
         url = f"http://{ADDRESS}:{port}/{{number}}.bin"
-        created = _measure(folder, "create", count=count, url=url)
-        return created, _measure(folder, "restore", count=count)
+        created = measure(folder, "create", count=count, url=url)
+        return created, measure(folder, "restore", count=count)
 
 
 def concurrent_transfers(setting: Setting) -> Result:
@@ -79,7 +79,7 @@ def _transfer(setting: Setting, count: int, size: int) -> dict[str, Any]:
         # 127.0.0.2 and so on: all of them are this machine.
         addresses = [f"127.0.{1 + number // 250}.{1 + number % 250}" for number in range(count)]
         urls = [setting.nginx.plain(path, address=address) for address in addresses]
-        return _measure(folder, "transfer", urls=urls, ceiling=count)
+        return measure(folder, "transfer", urls=urls, ceiling=count)
 
 
 def growth(setting: Setting) -> Result:
@@ -91,7 +91,7 @@ def growth(setting: Setting) -> Result:
         created, restored = _create_and_restore(setting, count)
         with emptied(setting.folder / "finish") as folder:
             url = setting.nginx.plain("same/{number}.bin")
-            finished = _measure(folder, "finish", count=count, url=url)
+            finished = measure(folder, "finish", count=count, url=url)
         for name, measured in zip(lines, (created, restored, finished), strict=True):
             lines[name].append((count, measured["seconds"]))
     result.series = lines
@@ -101,8 +101,8 @@ def growth(setting: Setting) -> Result:
     return result
 
 
-def _measure(folder: Path, action: str, **parameters: Any) -> dict[str, Any]:
-    """Run an action of `inner.amounts` in a process whose state is in a folder; returns what it measured."""
+def measure(folder: Path, action: str, **parameters: Any) -> dict[str, Any]:
+    """Run an action of `inner.amounts` in a process whose state is in a folder, and return what it measured."""
     job = Job(urls=(), destinations=(), sizes=(), folder=folder)
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.peers.inner.amounts", action],

@@ -137,6 +137,7 @@ RULES: Final = (
     _at_most("W12", "must", 256, "most memory over least, MB"),
     _at_most("W12", "must", 100, "lag of the engine's loop, worst p99, ms"),
     _at_least("W12", "goal", 0.95, "slowest over best throughput"),
+    _at_most("limits", "must", 0.03, "farthest from its limit"),
 )
 
 

@@ -38,6 +38,8 @@ class Sizes:
         Bytes that 1, 10, 100, … transfers share (W12).
     transfers:
         The numbers of concurrent transfers (W12).
+    limited_seconds:
+        How long what comes under a limit is to take (limits).
     operations:
         The numbers of operations of the growth plot.
     """
@@ -55,6 +57,7 @@ class Sizes:
     queued: int
     fixed_total: int
     transfers: tuple[int, ...]
+    limited_seconds: float
     operations: tuple[int, ...]
 
 
@@ -72,6 +75,7 @@ FULL: Final = Sizes(
     queued=100_000,
     fixed_total=GiB,
     transfers=(1, 10, 100, 1_000),
+    limited_seconds=15.0,
     operations=(1, 10, 100, 1_000, 10_000, 100_000),
 )
 SMALL: Final = Sizes(
@@ -88,6 +92,7 @@ SMALL: Final = Sizes(
     queued=10_000,
     fixed_total=256 * MiB,
     transfers=(1, 10, 100),
+    limited_seconds=8.0,
     operations=(1, 10, 100, 1_000),
 )
 TINY: Final = Sizes(
@@ -104,6 +109,7 @@ TINY: Final = Sizes(
     queued=50,
     fixed_total=MiB,
     transfers=(1, 4),
+    limited_seconds=0.1,
     operations=(1, 10),
 )
 SIZES: Final = {sizes.name: sizes for sizes in (FULL, SMALL, TINY)}

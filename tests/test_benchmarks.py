@@ -88,7 +88,7 @@ def test_ours_was_seen_to_sync(servers):
     assert note.startswith("strace saw ")
 
 
-@pytest.mark.parametrize("workload", ["W10", "W12", "growth"])
+@pytest.mark.parametrize("workload", ["W10", "W12", "limits", "growth"])
 def test_amounts_are_measured(workload, servers):
     result = run_tiny(workload)
     assert result.measures

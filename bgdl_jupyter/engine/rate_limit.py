@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LEAST_AT_ONCE: Final = 4096
 #: What may be had at once after a time without bytes, in seconds of the rate.
 BURST: Final = 0.05
+# What those who wait may have at once because the loop woke them late, in seconds of the rate.
+_MADE_GOOD: Final = 0.5
 # Nobody is stopped for less: a timer is about as coarse, and what is owed stays owed.
 _WORTH_A_WAIT: Final = 0.005
 _ROUNDING: Final = 1e-6
@@ -68,6 +70,8 @@ class RateLimiter:
         rate = _checked(rate)
         self._earn()
         self._rate = rate
+        if rate is not None:
+            self._earned = min(self._earned, self._taken + rate * BURST)
         self._serve()
 
     def take(self, count: int) -> asyncio.Future[None] | None:
@@ -94,8 +98,10 @@ class RateLimiter:
         if self._rate is None:
             self._taken = self._earned = 0.0
         else:
-            # What nobody took is lost but for a burst: saved up, it would break the limit later.
-            most = self._taken + self._rate * BURST
+            # What nobody took is lost but for a burst: saved up, it would break the limit later. Whoever waits does
+            # take it, however late the loop is.
+            saved = self._rate * (_MADE_GOOD if self._turns else BURST)
+            most = max(self._earned, self._taken + saved)
             self._earned = min(most, self._earned + (now - self._earned_at) * self._rate)
         self._earned_at = now
 

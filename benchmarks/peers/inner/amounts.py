@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bgdl_jupyter import BackgroundDownloader, default_downloader, download_many
+from bgdl_jupyter import BackgroundDownloader, BackgroundTransferGroup, default_downloader, download_many
 
 _GROUP = "benchmark"
 _STEP = 0.01
@@ -72,6 +72,21 @@ def transfer(parameters: dict[str, Any]) -> None:
     _tell(seconds=seconds, memory=most.bytes, lag=lags[min(len(lags) - 1, int(0.99 * len(lags)))])
 
 
+def limit(parameters: dict[str, Any]) -> None:
+    """Fetch files under a limit of all transfers, or of their group."""
+    downloader, folder = BackgroundDownloader(), Path(parameters["folder"])
+    downloader.download(parameters["first"], folder / "first.bin").wait()
+    group = BackgroundTransferGroup.create_group(_GROUP)
+    if parameters["limit"] is not None:
+        limited = group if parameters["in_group"] else downloader
+        limited.max_rate = parameters["limit"]
+    start = time.perf_counter()
+    for number, url in enumerate(parameters["urls"]):
+        downloader.download(url, folder / f"{number}.bin", group=_GROUP)
+    group.wait().raise_for_errors()
+    _tell(seconds=time.perf_counter() - start)
+
+
 async def _ticker(lags: list[float]) -> None:
     while True:
         due = time.perf_counter() + _STEP
@@ -121,6 +136,5 @@ def _tell(**measured: float) -> None:
 
 
 if __name__ == "__main__":
-    {"create": create, "restore": restore, "finish": finish, "transfer": transfer}[sys.argv[1]](
-        json.loads(sys.stdin.read())
-    )
+    actions = {"create": create, "restore": restore, "finish": finish, "transfer": transfer, "limit": limit}
+    actions[sys.argv[1]](json.loads(sys.stdin.read()))
