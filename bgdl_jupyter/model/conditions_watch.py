@@ -9,7 +9,9 @@ The monitor is started with the first operation that runs or waits, so that a pr
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +30,7 @@ from bgdl_jupyter.status import BackgroundTransferCostPolicy, Step, TransferActi
 from bgdl_jupyter.uris import is_loopback, origin_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from bgdl_jupyter.conditions.base import ConditionsMonitor
@@ -44,6 +47,8 @@ COST_SETTING: Final = "network_cost"
 _FRESH: Final = 1.0
 # So many folders are watched before those are forgotten that nothing is fetched into any more.
 _FEW_FOLDERS: Final = 64
+# So many are looked at in one turn of the loop, which does nothing else meanwhile.
+_AT_ONCE: Final = 500
 _UNSEEN: Final = "Waiting: what the network costs is being looked at."
 #: What else may change what is allowed.
 _RELEVANT: Final = frozenset({"cost_policy", "holder", "requested_uri"})
@@ -149,10 +154,13 @@ class ConditionsWatch:
         return denied is None
 
     def look(self) -> None:
-        """Pause what may not run any more, and let go on what may again."""
+        """Pause what may not run any more, and let go on what may again; very many in several turns of the loop."""
         self._is_due = False
         self._denials.clear()  # something has changed
-        for operation in self._runner.registry.all():
+        self._look_at_some(iter(self._runner.registry.all()))
+
+    def _look_at_some(self, operations: Iterator[DownloadOperation]) -> None:
+        for operation in itertools.islice(operations, _AT_ONCE):
             status = operation.values["status"]
             if operation.holder is not None:
                 continue
@@ -160,6 +168,8 @@ class ConditionsWatch:
                 self._stop_if_denied(operation)
             elif status.waits_for_conditions:
                 self._go_on_if_allowed(operation)
+        if operator.length_hint(operations):
+            self._runner.place.loop.call_soon(self._look_at_some, operations)
 
     async def is_reachable(self, to_host: str) -> bool:
         """Whether there is a network to reach a host by; looks again, since a failure may be the first to tell."""
@@ -205,17 +215,21 @@ class ConditionsWatch:
         # What must not be sent twice, or is just getting its name, runs to its end or fails.
         is_under_way = operation.values["activity"] > TransferActivity.QUEUED
         denied = None if is_under_way and not operation.can_pause else self._denial_of(operation)
-        if denied is not None:
+        if denied is not None and self._is_here(operation):
             self._runner.change_status(operation, denied.step, reason=denied.reason)
             self._runner.admission.withdraw(operation.guid)
             self._runner.transfers.cancel(operation)
 
     def _go_on_if_allowed(self, operation: DownloadOperation) -> None:
         denied = self._denial_of(operation)
-        if denied is not None and operation.status.comes_of(denied.step):
+        if (denied is not None and operation.status.comes_of(denied.step)) or not self._is_here(operation):
             return
         self._runner.change_status(operation, Step.CAUSE_ENDED)
         self._runner.transfers.enqueue(operation)
+
+    def _is_here(self, operation: DownloadOperation) -> bool:
+        """Whether it was not removed since the look began."""
+        return self._runner.registry.find(operation.guid) is operation
 
     # ----------------------------------------------------------------------------------------------------- when to look
 
@@ -223,7 +237,7 @@ class ConditionsWatch:
         match event:
             case OperationAdded(operation_id=operation_id):
                 operation = self._runner.registry.find(operation_id)
-                if operation is not None and operation.status.waits_for_conditions and not operation.is_held:
+                if operation is not None and operation.values["status"].waits_for_conditions and not operation.is_held:
                     self._look_soon()
             case OptionsChanged(names=names) if names & _RELEVANT and self._monitor is not None:
                 self._look_soon()

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.runner import Runner
 
 _DURABLE_WITHIN: Final = 60.0
-_TOGETHER: Final = 2000
+# In one transaction: most of what one costs is the same for few and for many.
+_TOGETHER: Final = 10_000
+# In one step of the loop, which does nothing else meanwhile.
+_AT_ONCE: Final = 100
 # What is created to be started at once is recorded as started: there is no state in between to come back to.
 _STARTED: Final = BackgroundTransferStatus.RUNNING
 # Each try knows the names that were taken at the one before: only those who create at the same time are in the way.
@@ -192,7 +195,7 @@ class Creation:
         taken: frozenset[str] = frozenset(),
         status: BackgroundTransferStatus = BackgroundTransferStatus.IDLE,
     ) -> OperationRow:
-        own = {"requested_uri": draft.shown, "result_file": place}
+        own = {"requested_uri": draft.shown, "result_file": place, "directory": str(draft.directory)}
         if draft.checksum:
             own["checksum"] = draft.checksum
         location = draft.location
@@ -213,7 +216,10 @@ class Creation:
         )
 
     def _introduce(self, pairs: Sequence[tuple[OperationRow, Draft]]) -> list[DownloadOperation]:
-        operations = self._runner.place.call_within(_DURABLE_WITHIN, self._make_all, pairs)
+        operations: list[DownloadOperation] = []
+        for start in range(0, len(pairs), _AT_ONCE):
+            some = pairs[start : start + _AT_ONCE]
+            operations += self._runner.place.call_within(_DURABLE_WITHIN, self._make_all, some)
         for operation, (_, draft) in zip(operations, pairs, strict=True):
             if draft.secrets is not None and operation.secrets.values():
                 self._runner.vault.store(str(operation.guid), operation.secrets.to_secret())
@@ -225,7 +231,12 @@ class Creation:
         return operations
 
     def _make(self, row: OperationRow, draft: Draft) -> DownloadOperation:
-        own = {"guid": row.operation_id, "requested_uri": draft.shown, "created_at": row.created_at}
+        own: dict[str, Any] = {
+            "guid": row.operation_id,
+            "requested_uri": draft.shown,
+            "directory": draft.directory,
+            "created_at": row.created_at,
+        }
         if row.record["result_file"] is not None:
             own["result_file"] = row.record["result_file"]
         if draft.checksum:
@@ -236,8 +247,7 @@ class Creation:
         operation = DownloadOperation(self._runner, own, shared=shared)
         if draft.secrets is not None:
             operation.secrets = draft.secrets
-        operation.position, operation.batch = row.position, row.batch
-        operation.identity = row.identity
+        operation.keep_place(row)
         if draft.post_process is not None:
             operation.post_process = draft.post_process
         return operation

@@ -54,13 +54,14 @@ class Draft:
     ``uri`` is what to ask for, ``shown`` what may be shown of it, ``identity`` under what the same request is
     recognised, ``checksum`` empty where none is known; ``common`` are the values of traits that it has in common with
     others, one mapping for all of them; its secrets are apart. ``destination_key`` is that of ``result_file``, which
-    ``is_there`` when something has its name.
+    ``is_there`` when something has its name; ``directory`` is one object for all files in it.
     """
 
     uri: str
     shown: str
     identity: str
     result_file: str | None
+    directory: Path
     destination_key: str | None = None
     is_there: bool = False
     common: Mapping[str, Any]
@@ -150,6 +151,7 @@ class Drafting:
         self._ids = _random_ids()
         self._folders = Destinations()
         self._working_folder = ""
+        self._directories: dict[str, Path] = {}
         self._common: dict[tuple[object, ...], dict[str, Any]] = {}
 
     def _checked_settings(self) -> dict[str, Any]:
@@ -219,13 +221,14 @@ class Drafting:
         if secrets is not None:
             refuse_clear_text(origin, secrets, self._settings)
         store_url = "" if location is None else location.url
-        common = self._values(directory, names, origin.scheme, store_url=store_url, source=source)
+        common = self._values(names, origin.scheme, store_url=store_url, source=source)
         full = split.full
         return Draft(
             uri=full,
             shown=split.public,
             identity=identity(self._identity_key, full, method=common["method"], body_digest=self._body_digest),
             result_file=path,
+            directory=self._directories.get(directory) or self._directories.setdefault(directory, Path(directory)),
             destination_key=None if path is None else self._folders.key(path),
             is_there=is_there,
             operation_id=next(self._ids),
@@ -253,20 +256,13 @@ class Drafting:
         )
 
     def _values(
-        self,
-        directory: str,
-        secret_names: tuple[str, ...],
-        scheme: str,
-        *,
-        store_url: str,
-        source: str | None,
+        self, secret_names: tuple[str, ...], scheme: str, *, store_url: str, source: str | None
     ) -> dict[str, Any]:
         """Return the values of traits that all have which are alike in these."""
-        key = directory, secret_names, scheme, store_url, source
+        key = secret_names, scheme, store_url, source
         if key not in self._common:
             options, defaults = self._options, self._defaults
             self._common[key] = {
-                "directory": Path(directory),
                 "mirrors": self._mirrors,
                 "store_url": store_url,
                 "method": method_of(options, defaults, scheme=scheme),

@@ -42,7 +42,7 @@ def completed_twin(runner: Runner, application: str, draft: Draft, identity: str
 def _is_there(operation: DownloadOperation, draft: Draft) -> bool:
     """Whether the file is where the draft wants it, and nobody touched it since it was verified."""
     path, wanted = operation.result_file, draft.path
-    if path is None or (path != wanted if wanted is not None else path.parent != draft.common["directory"]):
+    if path is None or (path != wanted if wanted is not None else path.parent != draft.directory):
         return False
     footprint = Footprint.at(path)
     return footprint is not None and footprint == _footprint_of(operation)

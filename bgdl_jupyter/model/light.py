@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from traitlets.utils.sentinel import Sentinel
 
+    from bgdl_jupyter.storage.records import CommonRecord
+
 
 class SharedValues(dict[str, Any]):
     """
@@ -34,7 +36,7 @@ class SharedValues(dict[str, Any]):
 
     __slots__ = ("record",)
 
-    def __init__(self, values: Mapping[str, Any], record: dict[str, Any] | None = None) -> None:
+    def __init__(self, values: Mapping[str, Any], record: CommonRecord | None = None) -> None:
         super().__init__(values)
         self.record = record
 
@@ -115,7 +117,7 @@ class Light(Owned):
         if "_trait_notifiers" not in cls.__dict__:
             cls._trait_notifiers = kind.notifiers
             cls._trait_validators = kind.validators
-        self._trait_values = TraitValues((), kind.values)
+        self.__dict__["_trait_values"] = TraitValues((), kind.values)
 
     @classmethod
     def shared_values(cls, values: Mapping[str, Any]) -> SharedValues:
@@ -124,7 +126,7 @@ class Light(Owned):
 
     def _adopt(self, own: Mapping[str, Any], shared: SharedValues) -> None:
         """Have these values, which were checked: its own over those of `shared_values`."""
-        self._trait_values = TraitValues(own, shared)
+        self.__dict__["_trait_values"] = TraitValues(own, shared)
 
     @property
     def values(self) -> Mapping[str, Any]:

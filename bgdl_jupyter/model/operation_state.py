@@ -85,8 +85,7 @@ class OperationState(AppliesEvents):
             for name, value in values.items():
                 if not self._is_default(name, value):
                     self.set_trait(name, value)
-        self._runner = runner
-        self._place = runner.place
+        self.__dict__.update(_runner=runner, _place=runner.place)
 
     @functools.cached_property
     def secrets(self) -> OperationSecrets:
@@ -219,12 +218,15 @@ class OperationState(AppliesEvents):
         if self._watchers:
             self._watchers = tuple([look for look in self._watchers if not look()])
 
+    def keep_place(self, row: OperationRow) -> None:
+        """Take its place in the order, its identity and its batch from a row."""
+        # None of them is a trait, and very many operations come at once.
+        self.__dict__.update(position=row.position, identity=row.identity, batch=row.batch)
+
     def keep_columns(self, row: OperationRow, durable: Durable) -> None:
         """Take what a row says beside the values of traits."""
         self.record_durable(durable)
-        self.position = row.position
-        self.identity = row.identity
-        self.batch = row.batch
+        self.keep_place(row)
         self.was_restored = True
         if row.epoch != self.epoch:
             self.epoch = row.epoch

@@ -31,7 +31,7 @@ class Owned(HasTraits):
     _place: Place | None = None
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name.startswith("_") or (place := self._place) is None or not self.has_trait(name) or place.is_here():
+        if name not in self._traits or name.startswith("_") or (place := self._place) is None or place.is_here():
             super().__setattr__(name, value)
         else:
             place.call(super().__setattr__, name, value)

@@ -28,7 +28,7 @@ from bgdl_jupyter.model.values import BackgroundDownloadProgress
 from bgdl_jupyter.post_processing import PostProcessing
 from bgdl_jupyter.status import BackgroundTransferStatus, TransferActivity
 from bgdl_jupyter.storage.filenames import MOST_NAMES, destination_key, unique_names
-from bgdl_jupyter.storage.records import split_record
+from bgdl_jupyter.storage.records import CommonRecord, SplitRecord, split_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,22 +41,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ALWAYS_OWN: Final = frozenset({"requested_uri", "result_file"})
+_ALWAYS_OWN: Final = frozenset({"requested_uri", "result_file", "directory"})
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
-def record_of(operation: DownloadOperation, later: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def record_of(operation: DownloadOperation, later: Mapping[str, Any] | None = None) -> SplitRecord:
     """Return what the state file keeps of the operation's traits: what it has in common with others comes first."""
     persisted = _persisted()
     own = {name: plain(value) for name, value in operation.values.items() if name in persisted}
     return split_record(common_record(operation.shared), {"result_file": None, **own, **(later or {})})
 
 
-def common_record(shared: SharedValues) -> dict[str, Any]:
+def common_record(shared: SharedValues) -> CommonRecord:
     """Return what is recorded of values that operations have in common."""
     if shared.record is None:
         names = _persisted() - _ALWAYS_OWN
-        shared.record = {name: plain(value) for name, value in shared.items() if name in names}
+        shared.record = CommonRecord((name, plain(value)) for name, value in shared.items() if name in names)
     return shared.record
 
 

@@ -47,7 +47,6 @@ class PostProcessed(Placed):
         status: BackgroundTransferStatus = self._trait_values["status"]
         if not status.is_success:
             return status
-        # Past traitlets, for speed: most operations have nothing that follows, and are asked often.
         following: PostProcessing = self._trait_values.get("post_processing", NOTHING)
         return following.standing
 

@@ -321,7 +321,7 @@ class PostProcessor:
 
     async def _record(self, operation: DownloadOperation, value: PostProcessing) -> None:
         """Make it durable before it is told; what another kernel took over in the meantime is not ours to finish."""
-        record = record_of(operation) | {"post_processing": value.to_record()}
+        record = record_of(operation, {"post_processing": value.to_record()})
         epoch = operation.durable.epoch
         written = self._runner.state.update(operation.guid, epoch=epoch, at_once=True, record=record)
         if not await asyncio.wrap_future(written):

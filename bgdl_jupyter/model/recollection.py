@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.engine.order import Durable
@@ -17,15 +18,16 @@ if TYPE_CHECKING:
 
 # What an operation that nothing has happened to has for itself, and what it may have.
 _OWN: Final = frozenset({"requested_uri", "result_file"})
-_PERHAPS_OWN: Final = _OWN | {"checksum"}
+_PERHAPS_OWN: Final = _OWN | {"checksum", "directory"}
 
 
 class Recollection:
     """Makes operations of many rows."""
 
     def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+        self.runner = runner
         # With what they are made of, so that nothing else can come to stand in its place.
+        self._directories: dict[str, Path] = {}
         self._known: dict[tuple[object, ...], tuple[dict[str, Any], SharedValues]] = {}
 
     def operation_of(self, row: OperationRow, *, is_disputed: bool = False) -> DownloadOperation:
@@ -39,19 +41,30 @@ class Recollection:
         """
         record = row.record
         if row.is_final or row.watermark is not None or not isinstance(record, SplitRecord) or not _is_plain(record):
-            return operation_from(row, self._runner, is_disputed=is_disputed)
+            return operation_from(row, self.runner, is_disputed=is_disputed)
         key = id(record.common), row.application, row.group, row.status
         known = self._known.get(key)
         if known is None:
-            first = operation_from(row, self._runner, is_disputed=is_disputed)
+            first = operation_from(row, self.runner, is_disputed=is_disputed)
             values = {name: getattr(first, name) for name in record.common if first.has_trait(name)}
             shared = shared_of({**values, "application": row.application, "group": row.group}, first.status)
             self._known[key] = record.common, shared
             return first
         own = {"guid": row.operation_id, "created_at": row.created_at, **record.own}
-        operation = DownloadOperation(self._runner, own, shared=known[1])
+        if own["result_file"] is None:
+            del own["result_file"]
+        if "directory" in own:
+            own["directory"] = self._directory(own["directory"])
+        operation = DownloadOperation(self.runner, own, shared=known[1])
         operation.keep_columns(row, _nothing(row.epoch, is_disputed=is_disputed))
         return operation
+
+    def _directory(self, path: str) -> Path:
+        """Return a folder as one object for all files in it."""
+        known = self._directories.get(path)
+        if known is None:
+            known = self._directories[path] = Path(path)
+        return known
 
 
 def _is_plain(record: SplitRecord) -> bool:
@@ -61,6 +74,7 @@ def _is_plain(record: SplitRecord) -> bool:
         and type(own["requested_uri"]) is str
         and (own["result_file"] is None or type(own["result_file"]) is str)
         and type(own.get("checksum", "")) is str
+        and type(own.get("directory", "")) is str
         and own.keys().isdisjoint(record.common)
     )
 

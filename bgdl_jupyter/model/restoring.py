@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from traitlets import TraitError
 
@@ -15,7 +16,7 @@ from bgdl_jupyter.model.recollection import Recollection
 from bgdl_jupyter.status import Step, advance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from bgdl_jupyter.errors import BackgroundTransferError
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Each step of it; all of them together may take as long as there are operations.
 _WITHIN: Final = 60.0
+# In one step of the loop, which does nothing else meanwhile.
+_AT_ONCE: Final = 100
+
+T = TypeVar("T")
 
 
 def restore(runner: Runner, application: str, *, on_restore: str = "resume") -> list[DownloadOperation]:
@@ -44,11 +50,10 @@ def restore(runner: Runner, application: str, *, on_restore: str = "resume") -> 
         return _show(runner, None)
     if not runner.place.call(runner.claim_restoring, application):
         return []
-    acquired = runner.state.acquire(application).result(_WITHIN)
     groups = runner.state.groups(application).result(_WITHIN)
     runner.place.call(_take_groups, runner, application, groups)
     with _holding_alerts(runner, application):
-        taken = runner.place.call_within(_WITHIN, _take_up, runner, acquired, on_restore)
+        taken = _take_over_all(runner, application, on_restore)
         shown = _show(runner, application)
         _take_up_following(runner, shown)
     return taken + shown
@@ -69,10 +74,27 @@ def _holding_alerts(runner: Runner, application: str) -> Iterator[None]:
 
 def take_over(runner: Runner, application: str) -> None:
     """Take up what a dead kernel held."""
-    acquired = runner.state.acquire(application).result(_WITHIN)
-    if acquired:
+    pieces = runner.state.acquire(application)
+    first = next(pieces, None)
+    if first is not None:
         with _holding_alerts(runner, application):
-            runner.place.call_within(_WITHIN, _take_up, runner, acquired, "resume")
+            _take_over_all(runner, application, "resume", pieces=itertools.chain([first], pieces))
+
+
+def _take_over_all(
+    runner: Runner, application: str, on_restore: str, *, pieces: Iterable[list[Acquired]] | None = None
+) -> list[DownloadOperation]:
+    """Take over what no living kernel has, piece by piece: the loop, and the leases, live on meanwhile."""
+    taken: list[DownloadOperation] = []
+    recollection = Recollection(runner)
+    for piece in runner.state.acquire(application) if pieces is None else pieces:
+        for some in _slices(piece):
+            taken += runner.place.call_within(_WITHIN, _take_up, recollection, some, on_restore)
+    return taken
+
+
+def _slices(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
 
 
 def look_after(runner: Runner, application: str) -> None:
@@ -102,13 +124,9 @@ def _take_groups(runner: Runner, application: str, groups: Mapping[str, Mapping[
             log.warning("The limits of the group %r cannot be read and are not kept: %s", name, error)
 
 
-def _take_up(runner: Runner, acquired: list[Acquired], on_restore: str) -> list[DownloadOperation]:
-    """Make operations of rows; the list is emptied meanwhile, for two forms of very many would need much memory."""
-    fresh = []
-    recollection = Recollection(runner)
-    acquired.reverse()
-    while acquired:
-        each = acquired.pop()
+def _take_up(recollection: Recollection, acquired: Sequence[Acquired], on_restore: str) -> list[DownloadOperation]:
+    runner, fresh = recollection.runner, []
+    for each in acquired:
         known = runner.registry.find(each.row.operation_id)
         is_disputed = not each.was_proven_dead
         if known is not None:
@@ -193,13 +211,19 @@ def _step(
 
 def _show(runner: Runner, application: str | None) -> list[DownloadOperation]:
     """Show what is final, and what other kernels hold."""
-    rows = runner.state.rows(application=application, skips_ours=True).result(_WITHIN)
-    return runner.place.call_within(_WITHIN, _show_rows, runner, rows, _holders(runner, rows))
-
-
-def _show_rows(runner: Runner, rows: Iterable[OperationRow], holders: Mapping[str, str]) -> list[DownloadOperation]:
-    shown = []
+    shown: list[DownloadOperation] = []
     recollection = Recollection(runner)
+    for piece in runner.state.stream(application, skips_ours=True):
+        holders = _holders(runner, piece)
+        for some in _slices(piece):
+            shown += runner.place.call_within(_WITHIN, _show_rows, recollection, some, holders)
+    return shown
+
+
+def _show_rows(
+    recollection: Recollection, rows: Iterable[OperationRow], holders: Mapping[str, str]
+) -> list[DownloadOperation]:
+    runner, shown = recollection.runner, []
     for row in rows:
         if runner.registry.find(row.operation_id) is not None:
             continue

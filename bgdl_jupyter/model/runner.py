@@ -313,17 +313,13 @@ class Runner:
 
         ``group`` is a name, empty for the operations in no group, None for all.
         """
-
-        def look() -> list[DownloadOperation]:
-            return [
-                each
-                for each in self.registry.all()
-                if application in (None, each.application)
-                and group in (None, each.group)
-                and not (each.is_over and each.was_seen)
-            ]
-
-        return self.place.call(look)
+        return [
+            each
+            for each in self.place.call(self.registry.all)  # very many would hold up the loop if they were sifted there
+            if application in (None, each.values["application"])
+            and group in (None, each.values["group"])
+            and not (each.is_over and each.was_seen)
+        ]
 
     def take_current(self, application: str | None, group: str | None) -> list[DownloadOperation]:
         """Return the same as `current` for a caller who asked: what is final counts as seen from now on."""

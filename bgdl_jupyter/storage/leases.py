@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.storage.records import Holder
 
+#: A place in the order of the operations: position and id.
+Cursor = tuple[float, bytes]
+#: Before all of them.
+START: Final[Cursor] = (-1, b"")
+
 _NAMES: Final = tuple(field.name for field in fields(Kernel))
 _COLUMNS: Final = ", ".join(_NAMES)
 _REGISTER: Final = f"INSERT OR REPLACE INTO kernels ({_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))})"  # noqa: S608 (our own names)
@@ -74,20 +79,45 @@ class Leases:
                 if self._file is not None:
                     self._file.remove_other(kernel_id)
 
-    def acquire(self, connection: sqlite3.Connection, application: str, now: float) -> list[Acquired]:
-        """Take all live operations of an application that no living kernel has; return them in their order."""
+    def acquire(
+        self, connection: sqlite3.Connection, application: str, now: float, *, after: Cursor = START, limit: int
+    ) -> tuple[list[Acquired], Cursor | None]:
+        """
+        Take live operations of an application that no living kernel has.
+
+        Parameters
+        ----------
+        after:
+            Where the piece begins: behind this place in the order.
+        limit:
+            How many are looked at.
+
+        Returns
+        -------
+        tuple
+            What was taken, in the order of the operations, and where the next piece begins; None behind the last.
+        """
         name = stored_text(application)
+        # The plus keeps SQLite from walking through all that an owner has for each piece.
+        live = "application = ? AND NOT is_final AND (position, operation_id) > (?, ?)"
+        last: Cursor | None = connection.execute(
+            f"SELECT position, operation_id FROM operations WHERE {live} AND +owner IS NOT ? "  # noqa: S608 (our own conditions)
+            "ORDER BY position, operation_id LIMIT 1 OFFSET ?",
+            (name, *after, self._me.kernel_id, limit - 1),
+        ).fetchone()
+        piece = (name, *after) if last is None else (name, *after, *last)
+        if last is not None:
+            live += " AND (position, operation_id) <= (?, ?)"
         owners = connection.execute(
-            "SELECT DISTINCT owner FROM operations WHERE application = ? AND NOT is_final AND owner IS NOT ?",
-            (name, self._me.kernel_id),
+            f"SELECT DISTINCT owner FROM operations WHERE {live} AND +owner IS NOT ?",  # noqa: S608 (as above)
+            (*piece, self._me.kernel_id),
         ).fetchall()
         acquired: list[Acquired] = []
         for (owner,) in owners:
             life = self._life_of(connection, owner, now)
             if self._may_take(life, application):
-                condition = "application = ? AND NOT is_final AND owner IS ?"
-                acquired += self._take(connection, condition, (name, owner), life=life, now=now)
-        return sorted(acquired, key=lambda each: each.row.position)
+                acquired += self._take(connection, f"{live} AND +owner IS ?", (*piece, owner), life=life, now=now)
+        return sorted(acquired, key=lambda each: each.row.position), last
 
     def acquire_one(self, connection: sqlite3.Connection, operation_id: UUID, now: float) -> Acquired | None:
         """Take one operation, final or not; None where it does not exist or a living kernel has it."""

@@ -274,9 +274,13 @@ def prune(connection: sqlite3.Connection, before: float) -> int:
     return connection.execute("DELETE FROM operations WHERE is_final AND final_at < ?", (before,)).rowcount
 
 
-def last_position(connection: sqlite3.Connection) -> int:
-    """Return the largest position that is in use, 0 where none is."""
-    (position,) = connection.execute("SELECT max(position) FROM operations").fetchone()
+def last_position(connection: sqlite3.Connection, application: str | None = None) -> int:
+    """Return the largest position that is in use (None: in any application), 0 where none is."""
+    condition, parameters = where(application, None, live_only=False)
+    (position,) = connection.execute(
+        f"SELECT max(position) FROM operations WHERE {condition}",  # noqa: S608 (above)
+        parameters,
+    ).fetchone()
     return position if type(position) is int and 0 <= position < 1 << 62 else 0
 
 

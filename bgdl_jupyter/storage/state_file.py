@@ -21,6 +21,7 @@ from bgdl_jupyter.errors import StateFileError
 from bgdl_jupyter.storage import queries
 from bgdl_jupyter.storage.application_records import ApplicationRecords
 from bgdl_jupyter.storage.commits import FLUSH_INTERVAL, CommitThread
+from bgdl_jupyter.storage.leases import START, Cursor
 from bgdl_jupyter.storage.records import (
     COLUMNS,
     Acquired,
@@ -55,6 +56,8 @@ __all__ = [
 _LOCK_TIMEOUT: Final = 5.0
 _HEARTBEAT: Final = 5.0
 _ROWS_AT_ONCE: Final = 5000
+_ACQUIRED_AT_ONCE: Final = 2000
+_PIECE_TIMEOUT: Final = 60.0
 
 
 class StateFile(ApplicationRecords):
@@ -243,18 +246,10 @@ class StateFile(ApplicationRecords):
         live_only: bool = False,
         operation_ids: Iterable[UUID] | None = None,
         limit: int | None = None,
-        skips_ours: bool = False,
     ) -> Future[list[OperationRow]]:
-        """
-        Return operations in their order; None for any application or group. Unreadable ones are set aside.
-
-        ``skips_ours`` leaves out those that this kernel has and that are not final.
-        """
+        """Return operations in their order; None for any application or group. Unreadable ones are set aside."""
         if operation_ids is None:
-            condition, parameters = queries.where(application, group, live_only=live_only)
-            if skips_ours:
-                condition, parameters = f"{condition} AND (is_final OR owner IS NOT ?)", [*parameters, self.kernel_id]
-            searches = [(condition, parameters)]
+            searches = [queries.where(application, group, live_only=live_only)]
         else:
             searches = list(queries.by_ids(operation_ids))
 
@@ -263,9 +258,17 @@ class StateFile(ApplicationRecords):
 
         return self._commits.submit(read, is_read=True)
 
-    def stream(self, application: str | None = None, *, live_only: bool = False) -> Iterator[list[OperationRow]]:
-        """Yield the operations in their order, some thousand at a time; the next are read while these are used."""
+    def stream(
+        self, application: str | None = None, *, live_only: bool = False, skips_ours: bool = False
+    ) -> Iterator[list[OperationRow]]:
+        """
+        Yield what `rows` returns, some thousand at a time; the next are read while these are used.
+
+        ``skips_ours`` leaves out those that this kernel has and that are not final.
+        """
         condition, parameters = queries.where(application, None, live_only=live_only)
+        if skips_ours:
+            condition, parameters = f"{condition} AND (is_final OR +owner IS NOT ?)", [*parameters, self.kernel_id]
 
         def read_after(position: int, key: bytes) -> Future[list[OperationRow]]:
             behind = f"{condition} AND (position > ? OR (position = ? AND operation_id > ?))"
@@ -325,11 +328,39 @@ class StateFile(ApplicationRecords):
 
     # ------------------------------------------------------------------------------------------------ leases
 
-    def acquire(self, application: str) -> Future[list[Acquired]]:
-        """Take over all live operations of an application that no living kernel has."""
-        return self._commits.submit(
-            lambda connection: self._noted(self._store.leases.acquire(connection, application, self._store.now()))
-        )
+    def acquire(self, application: str, *, timeout: float = _PIECE_TIMEOUT) -> Iterator[list[Acquired]]:
+        """
+        Take over all live operations of an application that no living kernel has; blocks while it is iterated.
+
+        They come in their order, some thousand at a time, each piece in a transaction of its own: heartbeats and
+        updates go on in between. Whoever ends between two pieces has taken the first ones, and leaves them, and those
+        that it did not come to, to the next.
+
+        Parameters
+        ----------
+        timeout:
+            Seconds that one piece may take.
+
+        Raises
+        ------
+        TimeoutError
+            A piece took longer; what came before is ours.
+        """
+        coming: Future[tuple[list[Acquired], Cursor | None]] | None = self._acquire_behind(application, START)
+        while coming is not None:
+            acquired, last = coming.result(timeout)
+            coming = None if last is None else self._acquire_behind(application, last)
+            if acquired:
+                yield acquired
+
+    def _acquire_behind(self, application: str, after: Cursor) -> Future[tuple[list[Acquired], Cursor | None]]:
+        def take(connection: sqlite3.Connection) -> tuple[list[Acquired], Cursor | None]:
+            if after == START:
+                self._note_position(queries.last_position(connection, application))
+            now = self._store.now()
+            return self._store.leases.acquire(connection, application, now, after=after, limit=_ACQUIRED_AT_ONCE)
+
+        return self._commits.submit(take)
 
     def acquire_one(self, operation_id: UUID) -> Future[Acquired | None]:
         """Take over one operation, final or not; None where a living kernel has it or it does not exist."""
@@ -337,11 +368,10 @@ class StateFile(ApplicationRecords):
             lambda connection: self._store.leases.acquire_one(connection, operation_id, self._store.now())
         )
 
-    def _noted(self, acquired: list[Acquired]) -> list[Acquired]:
-        """Let what is created from now on be behind what was taken over."""
+    def _note_position(self, position: int) -> None:
+        """Let what is created from now on be behind a place."""
         with self._position_lock:
-            self._position = max((self._position, *(each.row.position for each in acquired)))
-        return acquired
+            self._position = max(self._position, position)
 
     def release(self, operation_ids: Iterable[UUID] | None = None) -> Future[int]:
         """Give up the leases of operations, None for all; their number."""

@@ -95,7 +95,7 @@ def _second_kernel(path: Path, clock: Callable[[], float] = time.time) -> Iterat
 
 
 def _taken(state: StateFile) -> int:
-    return len(state.acquire(_APPLICATION).result(10))
+    return sum(len(piece) for piece in state.acquire(_APPLICATION, timeout=10))
 
 
 def _works(account: _Account, path: Path, number: int) -> None:

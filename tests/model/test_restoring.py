@@ -9,10 +9,12 @@ import pytest
 
 from bgdl_jupyter.errors import DuplicateDownload, HttpStatusError, StorageFailed, TransferCanceled, TransferFailed
 from bgdl_jupyter.events import OperationAdded
+from bgdl_jupyter.model import restoring
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.resource import OVERLAP
 from bgdl_jupyter.status import BackgroundTransferStatus as Status
 from bgdl_jupyter.status import Integrity
+from bgdl_jupyter.storage import state_file
 from tests.downloads import Seen, partial_files
 from tests.servers.content import file_sha256
 from tests.servers.faults import cut_after, hold_after, hold_head, status
@@ -268,3 +270,43 @@ def test_a_record_that_cannot_be_read_is_left_and_the_others_are_there(
     runner = current_runner()
     runner.state.update(broken.guid, record={"requested_uri": 17, "priority": "sideways"}).result(WAIT)
     assert [each.guid for each in restart().get_current_downloads()] == [whole.guid]
+
+
+def test_very_many_are_taken_up_a_few_at_a_time(
+    downloader: BackgroundDownloader,
+    restart: Callable[..., BackgroundDownloader],
+    server: FaultServer,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """No step of the loop, and no transaction, grows with the queue; the order stays."""
+    names = [f"{number}.bin" for number in range(12)]
+    for name in names:
+        downloader.create_download(server.url("/plain") + f"?{name}", f"{name[0]}/{name}")
+    again = restart()
+    monkeypatch.setattr(restoring, "_AT_ONCE", 2)
+    monkeypatch.setattr(state_file, "_ACQUIRED_AT_ONCE", 5)
+    introduced: list[int] = []
+    runner = current_runner()
+    real = runner.introduce
+
+    def introduce(operations: list[DownloadOperation], **options: bool) -> None:
+        introduced.append(len(operations))
+        real(operations, **options)
+
+    monkeypatch.setattr(runner, "introduce", introduce)
+    assert [path_of(each).name for each in again.get_current_downloads()] == names
+    assert max(introduced) == 2
+
+
+def test_a_folder_of_its_own_for_each_file_costs_no_set_of_values_of_its_own(
+    downloader: BackgroundDownloader, restart: Callable[..., BackgroundDownloader], server: FaultServer
+):
+    uris = [server.url("/plain") + f"?{number}" for number in range(5)]
+    lines = [{"uri": uri, "destination": f"{number}/a.bin"} for number, uri in enumerate(uris)]
+    made = downloader.download_many(lines, group="all", priority="low")
+    made.pause()
+    folders = [each.directory for each in made.operations]
+    assert folders == [path_of(each).parent for each in made.operations]
+    assert len({id(each.shared) for each in made.operations}) == 1
+    operations = restart().get_current_downloads(group="all")
+    assert [each.directory for each in operations] == folders

@@ -13,9 +13,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from bgdl_jupyter.storage.state_file import OperationRow, StateFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bgdl_jupyter.storage.state_file import Acquired
 
 DEADLINE = 20
 
@@ -34,6 +40,11 @@ def row(number: int, *, application: str = "/a.ipynb", **columns) -> OperationRo
         record=record,
         **columns,
     )
+
+
+def all_of(pieces: Iterator[list[Acquired]]) -> list[Acquired]:
+    """Return what was acquired, in one list."""
+    return [each for piece in pieces for each in piece]
 
 
 class KernelProcess:

@@ -17,7 +17,7 @@ from bgdl_jupyter.errors import StateFileError
 from bgdl_jupyter.storage import schema
 from bgdl_jupyter.storage.salvage import set_aside
 from bgdl_jupyter.storage.state_file import StateFile
-from tests.storage.kernel_process import DEADLINE, row
+from tests.storage.kernel_process import DEADLINE, all_of, row
 
 WHEN = 1_767_322_984.0  # 2026-01-02T03:03:04Z
 
@@ -117,7 +117,7 @@ def test_flipped_bits_are_survived(sound, tmp_path, flips):
     done(state.rows())
     done(state.groups("/a.ipynb"))
     if not state.is_read_only:
-        done(state.acquire("/a.ipynb"))
+        all_of(state.acquire("/a.ipynb"))
         done(state.insert([row(2000)])[0])
     state.close(DEADLINE)
 
@@ -222,7 +222,7 @@ def test_an_unreadable_record_is_not_taken_over(copy):
     with closing(sqlite3.connect(copy)) as connection, connection:
         connection.execute("UPDATE operations SET record = '[' WHERE position = 7")
     state = StateFile.open(copy, application="/a.ipynb")
-    assert {each.row.operation_id.int for each in done(state.acquire("/a.ipynb"))} == set(range(1, 301)) - {7}
+    assert {each.row.operation_id.int for each in all_of(state.acquire("/a.ipynb"))} == set(range(1, 301)) - {7}
     assert count(copy, "quarantine") == 1
     state.close(DEADLINE)
 
@@ -248,7 +248,7 @@ def test_a_newer_file_is_read_and_not_touched(copy):
     for write in (
         lambda: state.insert([row(1)]),
         lambda: state.update(UUID(int=1), status=1),
-        lambda: state.acquire("/a.ipynb"),
+        lambda: next(state.acquire("/a.ipynb")),
         lambda: state.purge(None),
     ):
         with pytest.raises(StateFileError, match="newer version"):
@@ -302,7 +302,7 @@ def test_damage_that_is_met_while_we_run_is_survived(copy):
     assert len(set_aside_in(copy.parent)) == 1
     assert len(numbers(state)) == 300
     assert "300 operations" in state.notices[0]
-    assert len(done(state.acquire("/a.ipynb"))) == 300
+    assert len(all_of(state.acquire("/a.ipynb"))) == 300
     assert (copy.parent / "kernels" / state.kernel_id).exists()
     state.close(DEADLINE)
 

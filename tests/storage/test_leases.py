@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sqlite3
 import time
@@ -12,9 +13,9 @@ from uuid import UUID
 import pytest
 
 from bgdl_jupyter.errors import StateFileError
-from bgdl_jupyter.storage import kernels
+from bgdl_jupyter.storage import kernels, state_file
 from bgdl_jupyter.storage.kernels import is_lock_held, process_start
-from tests.storage.kernel_process import DEADLINE, row
+from tests.storage.kernel_process import DEADLINE, all_of, row
 
 FIRST = UUID(int=1)
 
@@ -55,18 +56,18 @@ def test_a_killed_kernels_operations_are_taken_over_at_once(start_kernel, state)
     kernel = start_kernel()
     insert_one(kernel)
     kernel.kill()
-    (acquired,) = done(state.acquire("/a.ipynb"))
+    (acquired,) = all_of(state.acquire("/a.ipynb"))
     assert (acquired.previous_epoch, acquired.was_proven_dead) == (1, True)
     assert (acquired.row.operation_id, acquired.row.epoch, acquired.row.owner) == (FIRST, 2, state.kernel_id)
     assert done(state.rows()) == [acquired.row]
-    assert done(state.acquire("/a.ipynb")) == []
+    assert all_of(state.acquire("/a.ipynb")) == []
 
 
 def test_a_stopped_kernels_operations_are_not_taken(start_kernel, state):
     kernel = start_kernel()
     insert_one(kernel)
     kernel.stop()
-    assert done(state.acquire("/a.ipynb")) == []
+    assert all_of(state.acquire("/a.ipynb")) == []
     assert done(state.acquire_one(FIRST)) is None
     holder = done(state.holder(FIRST))
     assert (holder.kernel_id, holder.pid, holder.application) == (kernel.kernel_id, kernel.pid, "/a.ipynb")
@@ -78,9 +79,9 @@ def test_a_new_kernel_gets_everything_within_seconds_of_the_end_of_the_old_one(s
     old = start_kernel()
     insert_one(old)
     new = start_kernel()
-    assert new.evaluate("state.acquire('/a.ipynb').result(20)") == "[]"
+    assert new.evaluate("[each for piece in state.acquire('/a.ipynb') for each in piece]") == "[]"
     old.kill()
-    assert new.evaluate("len(state.acquire('/a.ipynb').result(20))") == "1"
+    assert new.evaluate("len([each for piece in state.acquire('/a.ipynb') for each in piece])") == "1"
 
 
 def test_of_two_kernels_one_gets_the_lease(start_kernel):
@@ -89,7 +90,7 @@ def test_of_two_kernels_one_gets_the_lease(start_kernel):
     dead.kill()
     heirs = [start_kernel() for _ in range(2)]
     for heir in heirs:
-        heir.ask("len(state.acquire('/a.ipynb').result(20))")
+        heir.ask("len([each for piece in state.acquire('/a.ipynb') for each in piece])")
     assert sorted(heir.answer() for heir in heirs) == ["0", "1"]
 
 
@@ -108,7 +109,7 @@ def test_a_kernel_that_closes_leaves_everything_to_others(open_state, state):
     done(other.insert([row(2)])[0])
     assert other.close(DEADLINE)
     assert done(state.holder(UUID(int=2))) is None
-    assert [each.row.operation_id.int for each in done(state.acquire("/a.ipynb"))] == [2]
+    assert [each.row.operation_id.int for each in all_of(state.acquire("/a.ipynb"))] == [2]
 
 
 def test_a_released_operation_can_be_taken(state, open_state):
@@ -116,7 +117,7 @@ def test_a_released_operation_can_be_taken(state, open_state):
     done(state.insert([row(2)])[0])
     assert done(state.release([FIRST, UUID(int=99)])) == 1
     other = open_state()
-    assert [each.row.operation_id for each in done(other.acquire("/a.ipynb"))] == [FIRST]
+    assert [each.row.operation_id for each in all_of(other.acquire("/a.ipynb"))] == [FIRST]
     assert done(state.update(FIRST, epoch=1, at_once=True, status=1)) is False
 
 
@@ -125,7 +126,7 @@ def test_only_live_operations_of_the_application_are_taken(open_state, state):
     for future in old.insert([row(1), row(2, is_final=True), row(3, application="/b.ipynb")]):
         done(future)
     old.close(DEADLINE)
-    assert [each.row.operation_id for each in done(state.acquire("/a.ipynb"))] == [FIRST]
+    assert [each.row.operation_id for each in all_of(state.acquire("/a.ipynb"))] == [FIRST]
 
 
 def test_a_single_operation_can_be_taken_even_when_final(open_state, state):
@@ -143,8 +144,50 @@ def test_what_is_created_later_stands_behind_what_was_taken_over(open_state, sta
     old = open_state()
     done(old.insert([row(1, position=1000)])[0])
     old.close(DEADLINE)
-    done(state.acquire("/a.ipynb"))
+    all_of(state.acquire("/a.ipynb"))
     assert state.next_position() == 1001
+
+
+def test_many_are_taken_in_pieces_and_others_are_written_in_between(open_state, state, monkeypatch):
+    """No transaction grows with the queue: heartbeats and updates wait for one piece at most."""
+    monkeypatch.setattr(state_file, "_ACQUIRED_AT_ONCE", 2)
+    old = open_state()
+    for future in old.insert([row(number, position=number // 2) for number in range(1, 6)]):
+        done(future)
+    old.close(DEADLINE)
+    pieces = state.acquire("/a.ipynb")
+    first = next(pieces)
+    assert state.next_position() == 3
+    assert done(state.update(FIRST, epoch=2, at_once=True, status=1))
+    taken = [[each.row.operation_id.int for each in piece] for piece in (first, *pieces)]
+    assert taken == [[1, 2], [3, 4], [5]]
+
+
+SMALL_PIECES = "setattr(__import__('sys').modules['bgdl_jupyter.storage.state_file'], '_ACQUIRED_AT_ONCE', 3)"
+
+
+def test_a_kernel_that_dies_between_two_pieces_loses_nothing(start_kernel, state):
+    dead, heir = start_kernel(), start_kernel()
+    assert dead.evaluate("[state.insert([row(n)])[0].result(20) for n in range(1, 21)].count(None)") == "20"
+    dead.kill()
+    heir.evaluate(SMALL_PIECES)
+    assert heir.evaluate("len(next(state.acquire('/a.ipynb')))") == "3"
+    assert 3 <= int(heir.evaluate("sum(each.epoch == 2 for each in state.rows().result(20))")) <= 6
+    heir.kill()
+    assert [each.row.operation_id.int for each in all_of(state.acquire("/a.ipynb"))] == list(range(1, 21))
+    assert {each.owner for each in done(state.rows())} == {state.kernel_id}
+
+
+def test_two_kernels_that_take_pieces_at_once_never_hold_the_same_operation(start_kernel):
+    dead, heirs = start_kernel(), [start_kernel() for _ in range(2)]
+    assert dead.evaluate("[state.insert([row(n)])[0].result(20) for n in range(1, 101)].count(None)") == "100"
+    dead.kill()
+    for heir in heirs:
+        heir.evaluate(SMALL_PIECES)
+    for heir in heirs:
+        heir.ask("[each.row.operation_id.int for piece in state.acquire('/a.ipynb') for each in piece]")
+    taken = [ast.literal_eval(heir.answer()) for heir in heirs]
+    assert sorted(taken[0] + taken[1]) == list(range(1, 101))
 
 
 @pytest.mark.parametrize("now", [0.0, -1e9, 4e9, 1e18])
@@ -152,16 +195,16 @@ def test_a_wrong_clock_steals_nothing(start_kernel, open_state, now):
     kernel = start_kernel()
     insert_one(kernel)
     thief = open_state(clock=lambda: now)
-    assert done(thief.acquire("/a.ipynb")) == []
+    assert all_of(thief.acquire("/a.ipynb")) == []
     describe(thief.path, kernel.kernel_id, heartbeat=0.0, boot_id="another machine")
-    assert done(thief.acquire("/a.ipynb")) == []
+    assert all_of(thief.acquire("/a.ipynb")) == []
 
 
 def test_a_reused_process_number_is_not_the_kernel(open_state, state):
     old = open_state()
     done(old.insert([row(1)])[0])
     describe(state.path, old.kernel_id, started="1")
-    assert len(done(state.acquire("/a.ipynb"))) == 1
+    assert len(all_of(state.acquire("/a.ipynb"))) == 1
 
 
 def test_a_kernel_in_another_container_of_the_machine_lives_as_long_as_its_lock(start_kernel, state):
@@ -170,9 +213,9 @@ def test_a_kernel_in_another_container_of_the_machine_lives_as_long_as_its_lock(
     insert_one(kernel)
     describe(state.path, kernel.kernel_id, pid_namespace="pid:[1]", pid=1, heartbeat=0.0)
     kernel.stop()
-    assert done(state.acquire("/a.ipynb")) == []
+    assert all_of(state.acquire("/a.ipynb")) == []
     kernel.kill()
-    (acquired,) = done(state.acquire("/a.ipynb"))
+    (acquired,) = all_of(state.acquire("/a.ipynb"))
     assert acquired.was_proven_dead
 
 
@@ -194,16 +237,16 @@ def let_be_silent(pod, seconds):
 def test_a_pod_that_is_silent_for_a_minute_may_be_dead(pod, open_state):
     state = open_state()
     let_be_silent(pod, 50)
-    assert done(state.acquire("/a.ipynb")) == []
+    assert all_of(state.acquire("/a.ipynb")) == []
     let_be_silent(pod, 61)
-    (acquired,) = done(state.acquire("/a.ipynb"))
+    (acquired,) = all_of(state.acquire("/a.ipynb"))
     assert not acquired.was_proven_dead
     assert done(pod.update(FIRST, epoch=1, at_once=True, status=1)) is False
 
 
 def test_only_a_kernel_of_the_same_application_takes_from_a_silent_pod(pod, open_state):
     let_be_silent(pod, 1000)
-    assert done(open_state("/b.ipynb").acquire("/a.ipynb")) == []
+    assert all_of(open_state("/b.ipynb").acquire("/a.ipynb")) == []
     assert done(open_state("/b.ipynb").acquire_one(FIRST)) is None
     assert done(open_state("/b.ipynb").holder(FIRST)).host == "pod-7"
 
@@ -211,9 +254,9 @@ def test_only_a_kernel_of_the_same_application_takes_from_a_silent_pod(pod, open
 def test_the_silence_of_a_pod_without_a_file_is_measured_by_its_heartbeats(pod, open_state):
     (pod.path.parent / "kernels" / pod.kernel_id).unlink()
     state = open_state()
-    assert done(state.acquire("/a.ipynb")) == []
+    assert all_of(state.acquire("/a.ipynb")) == []
     describe(state.path, pod.kernel_id, heartbeat=time.time() - 61)
-    assert len(done(state.acquire("/a.ipynb"))) == 1
+    assert len(all_of(state.acquire("/a.ipynb"))) == 1
 
 
 def test_a_heartbeat_is_written_by_itself(open_state, state, path, until):
@@ -239,9 +282,9 @@ def test_a_kernel_without_a_description_lives_as_long_as_its_lock(open_state, st
     done(other.insert([row(1)])[0])
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("DELETE FROM kernels")
-    assert done(state.acquire("/a.ipynb")) == []
+    assert all_of(state.acquire("/a.ipynb")) == []
     other._store._kernel_file.drop()
-    assert len(done(state.acquire("/a.ipynb"))) == 1
+    assert len(all_of(state.acquire("/a.ipynb"))) == 1
 
 
 def test_the_files_of_the_dead_are_removed(start_kernel, open_state, path):
@@ -275,7 +318,7 @@ def test_adopted_operations_belong_to_the_new_application(open_state, state, sta
     held.evaluate("state.insert([row(3, application='/old.ipynb')])[0].result(20)")
     done(state.insert([row(4, identity="same")])[0])
     assert done(state.adopt("/old.ipynb", "/a.ipynb")) == 1
-    assert [each.row.operation_id for each in done(state.acquire("/a.ipynb"))] == [FIRST]
+    assert [each.row.operation_id for each in all_of(state.acquire("/a.ipynb"))] == [FIRST]
     assert done(state.groups("/a.ipynb")) == {"g": {"n": 1}}
     assert sorted(each.operation_id.int for each in done(state.rows("/old.ipynb"))) == [2, 3]
 
@@ -319,7 +362,7 @@ def test_a_forked_child_does_not_keep_its_dead_parent_alive(start_kernel, state,
         kernel.kill()
         assert process_start(child)
         assert is_lock_held(file) is False
-        assert len(done(state.acquire("/a.ipynb"))) == 1
+        assert len(all_of(state.acquire("/a.ipynb"))) == 1
     finally:
         os.kill(child, 9)
 

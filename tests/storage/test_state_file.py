@@ -13,7 +13,7 @@ from bgdl_jupyter.errors import StateFileError
 from bgdl_jupyter.storage import commits, schema
 from bgdl_jupyter.storage.state_file import RowConflict, StateFile
 from bgdl_jupyter.storage.store import Store
-from tests.storage.kernel_process import DEADLINE, row
+from tests.storage.kernel_process import DEADLINE, all_of, row
 
 
 def done(future):
@@ -57,7 +57,7 @@ def test_the_first_name_that_is_nobodys_is_reserved(state):
 def test_what_this_kernel_has_can_be_left_out(state):
     inserted(state, row(1), row(2, status=7, is_final=True), row(3))
     done(state.release([row(3).operation_id]))
-    ids = [each.operation_id for each in done(state.rows(skips_ours=True))]
+    ids = [each.operation_id for piece in state.stream(skips_ours=True) for each in piece]
     assert ids == [row(2).operation_id, row(3).operation_id]
 
 
@@ -420,7 +420,7 @@ def test_a_state_in_memory_does_what_a_file_does():
     assert state.path is None
     assert done(state.update(UUID(int=1), epoch=1, at_once=True, status=1))
     assert [each.status for each in done(state.rows("/a.ipynb"))] == [1]
-    assert done(state.acquire("/a.ipynb")) == []
+    assert all_of(state.acquire("/a.ipynb")) == []
     assert state.close(DEADLINE)
 
 
@@ -538,7 +538,7 @@ def test_a_file_that_is_locked_for_too_long_is_replaced_by_memory_until_it_is_fr
     assert [each.operation_id.int for each in done(other.rows())] == [1, 2]
     assert done(state.groups("/a.ipynb")) == {"g": {"n": 1}}
     assert done(other.update(UUID(int=2), epoch=1, at_once=True, status=1))
-    assert done(state.acquire("/a.ipynb")) == []
+    assert all_of(state.acquire("/a.ipynb")) == []
 
 
 def test_a_folder_that_cannot_be_made_is_replaced_by_memory(path):
