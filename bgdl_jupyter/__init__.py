@@ -58,12 +58,16 @@ if TYPE_CHECKING:
         download as download,
         download_many as download_many,
     )
-    from bgdl_jupyter.model.group import BackgroundTransferGroup as BackgroundTransferGroup
+    from bgdl_jupyter.model.group import (
+        BackgroundTransferGroup as BackgroundTransferGroup,
+        GroupProgress as GroupProgress,
+    )
     from bgdl_jupyter.model.notifications import (
         TileNotification as TileNotification,
         ToastNotification as ToastNotification,
     )
     from bgdl_jupyter.model.operation import DownloadOperation as DownloadOperation
+    from bgdl_jupyter.model.reading import ResultFile as ResultFile, ResultStream as ResultStream
     from bgdl_jupyter.model.results import DownloadResult as DownloadResult
     from bgdl_jupyter.model.verification import Verification as Verification
     from bgdl_jupyter.model.options import (
@@ -147,9 +151,10 @@ _PLACES = {
     "bgdl_jupyter.model.completion": ("BackgroundTransferCompletionGroup",),
     "bgdl_jupyter.model.consent": ("UnconstrainedTransferRequestResult",),
     "bgdl_jupyter.model.credentials": ("PasswordCredential",),
-    "bgdl_jupyter.model.group": ("BackgroundTransferGroup",),
+    "bgdl_jupyter.model.group": ("BackgroundTransferGroup", "GroupProgress"),
     "bgdl_jupyter.model.notifications": ("TileNotification", "ToastNotification"),
     "bgdl_jupyter.model.operation": ("DownloadOperation",),
+    "bgdl_jupyter.model.reading": ("ResultFile", "ResultStream"),
     "bgdl_jupyter.model.results": ("DownloadResult",),
     "bgdl_jupyter.model.verification": ("Verification",),
     "bgdl_jupyter.model.options": ("CommonOptions", "DownloadOptions", "ManifestOptions"),

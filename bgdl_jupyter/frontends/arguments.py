@@ -34,6 +34,8 @@ _TAKEN_AS_THEY_ARE: Final = (
     "group",
     "sha256",
     "checksum",
+    "checksum_file",
+    "ca_file",
     "priority",
     "collision",
     "cost_policy",
@@ -109,6 +111,9 @@ def add_download_arguments(parser: argparse.ArgumentParser) -> None:
     add("-g", "--group", metavar="GROUP", help="the group; made if there is none")
     add("--sha256", metavar="HEX", help="the SHA-256 that the file must have")
     add("--checksum", metavar="ALGORITHM:HEX", help="another digest that the file must have")
+    add("--checksum-file", metavar="FILE", help="a SHA256SUMS or the like that has its digest: a path or a URI")
+    add("--mirror", metavar="URI", action="append", help="where else the same file is; may be repeated")
+    add("--ca-file", metavar="FILE", help="a PEM file of authorities to trust beside the system's")
     add("--header", metavar="'NAME: VALUE'", type=header, action="append", help="a request header; may be repeated")
     add("--priority", type=_member(BackgroundTransferPriority), metavar="PRIORITY", help="high, default or low")
     add("--collision", type=collision, metavar="WHAT", help="if the file exists: open (default), unique, replace, fail")
@@ -133,6 +138,8 @@ def download_options(given: argparse.Namespace) -> dict[str, Any]:
     options = {name: getattr(given, name) for name in _TAKEN_AS_THEY_ARE if getattr(given, name) is not None}
     if given.header:
         options["headers"] = dict(given.header)
+    if given.mirror:
+        options["mirrors"] = given.mirror
     if given.body is not None:
         options["request_body_file"] = given.body
     options |= {name: True for name in ("sensitive_query", "unpack") if getattr(given, name, False)}

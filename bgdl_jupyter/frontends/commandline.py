@@ -107,6 +107,8 @@ def _get(given: argparse.Namespace) -> int:
     wrong = [each for each in uris if not is_uri(each)]
     if wrong or not uris:
         raise InvalidRequest(f"{shown((wrong or [last])[0])} is no URI; write URI … [DESTINATION].")
+    if given.mirror and len(uris) > 1:
+        raise InvalidRequest("--mirror is of a single file; fetch the others apart, or write a manifest.")
     downloader = _downloader(given)
     for uri in uris:
         # What an interrupted run left is gone on with, and what it finished is not fetched again.
@@ -121,6 +123,8 @@ def _get_many(given: argparse.Namespace) -> int:
     folder = words[0] if words else None
     if len(words) > 1 or (folder is not None and is_uri(folder) and not can_only_be_store(folder)):
         raise InvalidRequest("With --manifest only a folder is named beside it: --manifest FILE [FOLDER].")
+    if given.mirror:
+        raise InvalidRequest("--mirror is of a single file; a manifest names the mirrors of each in its own line.")
     downloader = _downloader(given)
     options = {"group": Path(given.manifest).stem} | download_options(given) | manifest_options(given)
     group = downloader.download_many(given.manifest, directory=folder, **options)

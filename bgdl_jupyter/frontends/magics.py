@@ -81,6 +81,8 @@ class BgdlMagics(Magics):
         options = download_options(given)
         if "group" not in options:
             raise UsageError("A cell of downloads makes a group; name it: %%bgdl -g GROUP.")
+        if "mirrors" in options:
+            raise UsageError("--mirror is of a single file; a manifest names the mirrors of each in its own line.")
         if given.manifest is not None and (cell or "").strip():
             raise UsageError("--manifest names a file; leave the cell empty, or write its lines into the cell.")
         manifest: object = given.manifest if cell is None or given.manifest else self._manifest_in(cell, given)

@@ -35,6 +35,7 @@ from bgdl_jupyter.integrations.tqdm import closing_bar, wait_drawing
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.credentials import PasswordCredential
 from bgdl_jupyter.model.downloader import BackgroundDownloader, default_downloader
+from bgdl_jupyter.model.draft import refuse_unknown
 from bgdl_jupyter.model.host import kernel_is_running
 from bgdl_jupyter.model.housekeeping import clear
 from bgdl_jupyter.model.process import current_runner
@@ -76,6 +77,8 @@ class PoochDownloader:
     ------
     InvalidRequest
         Both ``auth`` and a ``downloader`` are given.
+    TypeError
+        There is no such option; the message names the nearest.
 
     Examples
     --------
@@ -94,6 +97,7 @@ class PoochDownloader:
             raise InvalidRequest(
                 "auth would change the downloader that is given.", hint="Set its server_credential, and leave auth out."
             )
+        refuse_unknown(options)
         self.progressbar = progressbar
         self._options = {"group": _GROUP, **options}
         self._credential = PasswordCredential("pooch", *auth) if isinstance(auth, tuple) else auth

@@ -294,6 +294,7 @@ def download(
 
 def download_many(
     manifest: object,
+    directory: str | os.PathLike[str] | None = None,
     *,
     group: str | BackgroundTransferGroup,
     **options: Unpack[ManifestOptions],
@@ -303,4 +304,4 @@ def download_many(
 
     Parameters and errors as `BackgroundDownloader.download_many`.
     """
-    return default_downloader().download_many(manifest, group=group, **options)
+    return default_downloader().download_many(manifest, directory, group=group, **options)

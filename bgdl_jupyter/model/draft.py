@@ -124,7 +124,7 @@ class Drafting:
         options: Mapping[str, Any],
         identity_key: bytes,
     ) -> None:
-        _refuse_unknown(options)
+        refuse_unknown(options)
         self._defaults = defaults
         self._options = options
         self._schemes = known_schemes()
@@ -323,7 +323,8 @@ def _mirrors(options: Mapping[str, Any], secrets: OperationSecrets, settings: Ma
     return [split.public for split in splits]
 
 
-def _refuse_unknown(options: Mapping[str, Any]) -> None:
+def refuse_unknown(options: Mapping[str, Any]) -> None:
+    """Raise ``TypeError`` for what is no option of a download; the message names the nearest."""
     for name in options:
         if name not in OPTION_NAMES:
             near = difflib.get_close_matches(name, OPTION_NAMES, n=1, cutoff=0.6)

@@ -48,9 +48,9 @@ class TakesManifests:
     def download_many(
         self,
         manifest: object,
+        directory: str | os.PathLike[str] | None = None,
         *,
         group: str | BackgroundTransferGroup,
-        directory: str | os.PathLike[str] | None = None,
         base_uri: str | None = None,
         format: str | None = None,  # noqa: A002 (what pandas and pyarrow call it, too)
         skip_invalid: bool = False,
@@ -69,11 +69,11 @@ class TakesManifests:
             The path of a file, or an open file: CSV, JSON lines, Parquet, an aria2 input file or a list of URIs,
             Metalink 4, a pooch registry. A pandas data frame. Or an iterable of URIs, or of mappings with ``uri`` and
             what else `create_download` takes (``destination`` for the file).
-        group:
-            The group, or its name; a line may name another.
         directory:
             The folder of the files; None for the working folder. Destinations in files and data frames are relative
             to it and stay inside; those of mappings in code may be any path unless this is given.
+        group:
+            The group, or its name; a line may name another.
         base_uri:
             Where the files of a pooch registry are.
         format:

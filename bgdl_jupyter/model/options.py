@@ -97,8 +97,6 @@ class ManifestOptions(CommonOptions, total=False):
 
     Parameters
     ----------
-    directory:
-        The folder of the files; None for the working folder.
     base_uri:
         Where the files of a pooch registry are.
     format:
@@ -115,7 +113,6 @@ class ManifestOptions(CommonOptions, total=False):
         How many files make a shard of a cluster; None to choose by their number.
     """
 
-    directory: str | os.PathLike[str] | None
     base_uri: str | None
     format: str | None
     skip_invalid: bool

@@ -27,6 +27,7 @@ from tests.servers.programs import poll
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.servers.authority import Authority
     from tests.servers.fault_server import FaultServer
     from tests.servers.fixtures import StartFaultServer
 
@@ -382,6 +383,31 @@ def test_a_manifest_is_had_and_had_again_without_a_request(
     assert {each["group"] for each in records} == {"list"}
     assert sorted(each.name for each in (work / "data").iterdir()) == ["one.bin", "two.bin"]
     assert len(server.requests()) == 2
+
+
+def test_the_mirrors_the_checksum_file_and_the_authorities_of_a_file_are_named(
+    fault_server: StartFaultServer, work: Path, capsys: pytest.CaptureFixture[str], authority: Authority
+):
+    spec = FileSpec(size=1000)
+    other = fault_server({"/a.bin": spec}, tls=authority.server())
+    gone = fault_server({"/a.bin": FileSpec(size=1000, faults=(status(404),))})
+    (work / "SUMS").write_text(f"{spec.sha256}  a.bin\n")
+    words = ["--mirror", gone.url("/a.bin"), "--mirror", other.url("/a.bin"), "--checksum-file", "SUMS", "--json"]
+    assert (
+        main(["get", "--quiet", gone.url("/a.bin"), *words, "--ca-file", str(authority.certificate_file(work))])
+        == Exit.DONE
+    )
+    (record,) = json.loads(capsys.readouterr().out)
+    assert (record["integrity"], record["digest"]) == ("digest", f"sha256:{spec.sha256}")
+
+
+def test_a_mirror_is_that_of_a_single_file(server: FaultServer, work: Path, capsys: pytest.CaptureFixture[str]):
+    (work / "list.txt").write_text(server.url("/a.bin"))
+    uris = [server.url("/a.bin"), server.url("/b.bin")]
+    for words in (["--manifest", "list.txt"], uris):
+        assert main(["get", *words, "--mirror", server.url("/c.bin")]) == Exit.USAGE
+        assert "--mirror is of a single file" in capsys.readouterr().err
+    assert server.requests() == []
 
 
 def test_a_manifest_with_a_wrong_line_is_wrong_usage(

@@ -81,6 +81,16 @@ def test_options_reach_the_operation(cells: Cells, site: FaultServer):
     assert site.requests("/a.bin")[0].header("X-Wish") == "please"
 
 
+def test_mirrors_and_a_checksum_file_reach_the_operation(cells: Cells, site: FaultServer, tmp_path: Path):
+    path = tmp_path / "SUMS"
+    path.write_text(f"{'0' * 64}  a.bin\n")
+    operation = cells.run(
+        f"%bgdl {{site}}/a.bin --mirror {{site}}/m.bin --mirror {{site}}/n.bin --checksum-file '{path}'"
+    )
+    assert [each.rsplit("/", 1)[1] for each in operation.mirrors] == ["m.bin", "n.bin"]
+    assert operation.checksum == f"sha256:{'0' * 64}"
+
+
 def test_the_value_of_a_secret_header_shows_nowhere(cells: Cells, site: FaultServer):
     operation = cells.run("%bgdl {site}/a.bin --header 'Authorization: Bearer s3cr3t'")
     operation.wait(DEADLINE)

@@ -104,6 +104,11 @@ def test_a_credential_is_not_given_to_a_downloader_of_the_users(downloader: Back
     assert downloader.server_credential is None
 
 
+def test_an_option_that_does_not_exist_is_refused_before_anything_is_asked_for() -> None:
+    with pytest.raises(TypeError, match="the nearest is 'headers'"):
+        PoochDownloader(header={"A": "1"})
+
+
 def test_headers_and_credentials_go_with_the_request(
     fault_server: StartFaultServer, downloader: BackgroundDownloader, work: Path
 ) -> None:

@@ -309,6 +309,11 @@ def test_a_file_names_no_hidden_file_unless_the_caller_lets_it(
     assert (work / ".cache" / "b.bin").exists()
 
 
+def test_the_folder_may_come_second(downloader: BackgroundDownloader, server: FaultServer, work: Path):
+    downloader.download_many([server.url("/0.bin")], "data/", group="all").wait(WAIT).raise_for_errors()
+    assert (work / "data" / "0.bin").exists()
+
+
 def test_wrong_ways_to_call_it_are_refused(downloader: BackgroundDownloader, work: Path):
     with pytest.raises(InvalidRequest, match="There is no manifest"):
         downloader.download_many("nowhere.csv", group="all")
