@@ -27,11 +27,17 @@ def queue(setting: Setting) -> Result:
     count = setting.sizes.queued
     result = Result(workload="W10", title=f"a queue of {count:,} operations")
     created, restored = _create_and_restore(setting, count)
+    with silent_server() as port, emptied(setting.folder / "queue") as folder:
+        listed = measure(folder, "create_csv", count=count, url=f"http://{ADDRESS}:{port}/{{number}}.bin")
     result.measures = {
         "create, s": created["seconds"],
         "memory of the created, MB": created["memory"] / 1e6,
         "restore in a new process, s": restored["seconds"],
         "memory of the restored, MB": restored["memory"] / 1e6,
+        "CSV with destinations and checksums: check, s": listed["checked"],
+        "CSV: create, s": listed["created"],
+        "CSV: processor time of both, s": listed["used"],
+        "CSV: memory, MB": listed["memory"] / 1e6,
     }
     result.notes.append(
         "The server takes connections and never answers, so that nothing else happens. Memory is what the process has "

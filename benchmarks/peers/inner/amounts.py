@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bgdl_jupyter import BackgroundDownloader, BackgroundTransferGroup, default_downloader, download_many
+from bgdl_jupyter.model.intake import Intake
 
 _GROUP = "benchmark"
 _STEP = 0.01
@@ -34,6 +36,25 @@ def create(parameters: dict[str, Any]) -> None:
     seconds = time.perf_counter() - start
     _expect(len(group.operations), parameters["count"])
     _tell(seconds=seconds, memory=memory() - before)
+
+
+def create_csv(parameters: dict[str, Any]) -> None:
+    """Create so many from a CSV file whose lines have a destination and a checksum each."""
+    manifest = _csv(parameters)
+    checked: list[float] = []
+    check = Intake.check
+
+    def timed(intake: Intake) -> None:
+        start = time.perf_counter()
+        check(intake)
+        checked.append(time.perf_counter() - start)
+
+    Intake.check = timed  # type: ignore[method-assign]  # what users see is one call
+    before, start, used = memory(), time.perf_counter(), time.process_time()
+    group = download_many(manifest, group=_GROUP)
+    seconds, used = time.perf_counter() - start, time.process_time() - used
+    _expect(len(group.operations), parameters["count"])
+    _tell(checked=checked[0], created=seconds - checked[0], used=used, memory=memory() - before)
 
 
 def restore(parameters: dict[str, Any]) -> None:
@@ -124,6 +145,18 @@ def _manifest(parameters: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _csv(parameters: dict[str, Any]) -> Path:
+    path, url = Path(parameters["folder"]) / "manifest.csv", parameters["url"]
+    digests = (hashlib.sha256(str(number).encode()).hexdigest() for number in range(parameters["count"]))
+    with path.open("w") as file:
+        file.write("uri,destination,sha256\n")
+        file.writelines(
+            f"{url.format(number=number)},files/{number % 100}/{number}.bin,{digest}\n"
+            for number, digest in enumerate(digests)
+        )
+    return path
+
+
 def _expect(found: int, wanted: int) -> None:
     if found != wanted:
         raise RuntimeError(f"There are {found:,} operations where {wanted:,} should be.")
@@ -136,5 +169,12 @@ def _tell(**measured: float) -> None:
 
 
 if __name__ == "__main__":
-    actions = {"create": create, "restore": restore, "finish": finish, "transfer": transfer, "limit": limit}
+    actions = {
+        "create": create,
+        "create_csv": create_csv,
+        "restore": restore,
+        "finish": finish,
+        "transfer": transfer,
+        "limit": limit,
+    }
     actions[sys.argv[1]](json.loads(sys.stdin.read()))
