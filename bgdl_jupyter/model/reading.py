@@ -226,8 +226,9 @@ class ResultStream:
 
     Examples
     --------
+    >>> arrived = 0
     >>> async for chunk in operation.get_result_stream_at():  # doctest: +SKIP
-    ...     parser.feed(chunk)
+    ...     arrived += len(chunk)
     """
 
     def __init__(self, runner: Runner, operation: DownloadOperation, position: int) -> None:
@@ -289,8 +290,8 @@ class ResultFile:
     Examples
     --------
     >>> async with await operation.open_result() as file:  # doctest: +SKIP
-    ...     file.seek(-8, os.SEEK_END)
-    ...     tail = await file.read(8)
+    ...     position = file.seek(8)
+    ...     middle = await file.read(8)
     """
 
     def __init__(self, source: _Source, length: int | None) -> None:

@@ -359,12 +359,20 @@ def _decode_common(text: str) -> dict[str, Any]:
 
 def _decode(text: str) -> dict[str, Any]:
     try:
-        record = _DECODER.decode(text)
+        record = _whole(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableRow(f"not JSON: {error}") from None
     if type(record) is not dict:
         raise UnreadableRow("the record is no object")
     return record
+
+
+def _whole(text: str) -> Any:
+    """Return what a JSON text says: past the search for blanks around it, of which ours have none."""
+    if text[:1] != "{":
+        return _DECODER.decode(text)
+    record, end = _DECODER.raw_decode(text)
+    return record if end == len(text) else _DECODER.decode(text)
 
 
 def _refuse_constant(name: str) -> None:
