@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import TYPE_CHECKING
+
 import pytest
 
 from bgdl_jupyter.engine.hosts import Hosts
+from tests.servers.faults import hold_after, hold_head
+from tests.servers.files import FileSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.engine.conftest import Fetch
+    from tests.servers.fixtures import StartFaultServer
 
 HOST = "data.example"
 
@@ -95,3 +106,25 @@ def test_not_every_host_is_remembered_for_ever(hosts):
         hosts.learn(str(number), 4)
     assert hosts.helpful("0") is None
     assert hosts.helpful("4999") == 4
+
+
+async def test_a_host_is_known_by_the_time_that_its_answers_take(
+    fault_server: StartFaultServer, fetch: Callable[..., Fetch], monkeypatch: pytest.MonkeyPatch
+):
+    """From the request to the head of the answer: what the body takes says nothing about a queue."""
+    faults = (hold_head(until="asked", on=1), hold_after(500_000, until="begun", on=1))
+    server = fault_server({"/a": FileSpec(size=1_000_000, faults=faults)})
+    one = fetch(server.url("/a"))
+    told: list[float] = []
+    monkeypatch.setattr(one.facilities.hosts, "answered", lambda _host, _now, *, seconds: told.append(seconds))
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    running = one.start()
+    await server.until(lambda: bool(server.requests("/a")))
+    assert not told
+    loop.call_later(0.2, server.events.set, "asked")
+    await one.until(lambda: bool(told))
+    assert 0.2 <= told[0] <= loop.time() - began
+    server.events.set("begun")
+    await running
+    assert len(told) == 1
