@@ -316,6 +316,7 @@ def run(count: int = 100, *, steps: int = 40) -> Family:
             run_state_machine_as_test(Counted, settings=settings(count, steps))
         except Exception as error:  # noqa: BLE001 (what it is, is what is looked for)
             failures += [f"{type(each).__name__}: {each}"[:1500] for each in _leaves(error)]
+            failures += list(getattr(error, "__notes__", ()))  # the steps that led there
     return Family(
         name="any_order",
         title="Whatever is done in whatever order",
