@@ -27,6 +27,7 @@ TOOLS: Final = (
     "pytest-asyncio",
     "pytest-rerunfailures",
     "pytest-timeout",
+    "pytest-xdist",
     "trustme",
 )
 TESTS: Final = (

@@ -68,6 +68,7 @@ _FOR_TESTS: Final = frozenset(
         "pytest-asyncio",
         "pytest-rerunfailures",
         "pytest-timeout",
+        "pytest-xdist",
         "trustme",
     }
 )
