@@ -184,7 +184,13 @@ class DownloaderMachine(RuleBasedStateMachine):
 
     @rule(choice=st.integers(0, 3), how=st.sampled_from(["delete", "truncate", "lengthen"]))
     def harm_a_partial_file(self, choice: int, how: str) -> None:
-        parts = sorted(self._work.glob(".*.bgdl"))
+        # Nothing but a digest tells of a hole that is made in a file while it is written (b.bin has one).
+        written = {
+            each.guid.replace("-", "") for each in self._look() if each.status == "RUNNING" and each.name != NAMES[1]
+        }
+        parts = sorted(
+            path for path in self._work.glob(".*.bgdl") if path.name[1:33] not in written or how != "truncate"
+        )
         if parts:
             with contextlib.suppress(FileNotFoundError):  # it was just published
                 _harm(parts[choice % len(parts)], how)
