@@ -81,7 +81,11 @@ async def test_a_stream_is_sent_as_it_was_given_and_its_copy_is_private_and_gone
     seen.until(lambda: not list(spool.iterdir()))
 
 
-@pytest.mark.parametrize("stream", ["text", {"a": 1}, 7, io.StringIO("text"), ["text"]], ids=repr)
+@pytest.mark.parametrize(
+    "stream",
+    ["text", {"a": 1}, 7, io.StringIO("text"), ["text"]],
+    ids=["a text", "a mapping", "a number", "a file of text", "a list"],
+)
 async def test_what_gives_no_bytes_is_refused_and_nothing_is_kept(
     downloader: BackgroundDownloader, server: FaultServer, spool: Path, stream: Any
 ):
