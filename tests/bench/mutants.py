@@ -113,7 +113,7 @@ MUTANTS: Final = (
     Mutant(
         "an error of a write that is not noticed",
         "storage/partial_file.py",
-        '                raise storage_failed(error, self.path, "write") from error\n',
+        '                raise storage_failed(error, self, "write") from error\n',
         "                return\n",
         "errors_of_calls --count 300",
     ),
