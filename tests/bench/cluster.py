@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 #: Connections to the one host, over the whole cluster.
 LIMIT: Final = 8
 _LONG: Final = 7200.0
+_SOON: Final = 30.0
 _REFUSED: Final = 503
 _FLAT: Final = 1.25
 
@@ -272,10 +273,13 @@ class _Notebook:
     def _kill_worker(self) -> None:
         out = self._work / "out"
         self.there = {f"/{path.relative_to(out).as_posix()}" for path in out.rglob("*.bin") if path.suffix == ".bin"}
-        victim = self._pids()[0]
-        while not self._is_fetching(victim):  # between two shards nothing is under way
+        deadline = time.monotonic() + _SOON
+        victims: list[int] = []
+        while not victims:  # between two shards nothing is under way
+            assert time.monotonic() < deadline, "it was over before the harm was done"
             time.sleep(0.01)
-        os.kill(victim, signal.SIGKILL)
+            victims = [pid for pid in self._pids() if self._is_fetching(pid)]
+        os.kill(victims[0], signal.SIGKILL)
 
     def _is_fetching(self, pid: int) -> bool:
         process = psutil.Process(pid)
