@@ -11,8 +11,6 @@ from benchmarks.scratch import emptied
 if TYPE_CHECKING:
     from benchmarks.workloads import Setting
 
-#: Bytes per second; a machine is asked to keep those that it can reach.
-RATES: Final = (64 << 10, 1_000_000, 20_000_000, 100_000_000, 1_000_000_000)
 # Without a limit it must be so much faster: else it is the machine that is measured.
 _EASE: Final = 1.25
 _FILES: Final = 2
@@ -25,7 +23,7 @@ def limits(setting: Setting) -> Result:
     free = _rate(setting, None, setting.sizes.large, in_group=False)
     result.measures["without a limit, MB/s"] = free / 1e6
     kept = []
-    for rate in RATES:
+    for rate in setting.sizes.limits:
         if rate * _EASE > free:
             result.notes.append(f"{rate:,} bytes/s is more than this machine reaches: not measured.")
             continue

@@ -38,6 +38,8 @@ class Sizes:
         Bytes that 1, 10, 100, … transfers share (W12).
     transfers:
         The numbers of concurrent transfers (W12).
+    limits:
+        Bytes per second; of these a machine is asked to keep those that it can reach (limits).
     limited_seconds:
         How long what comes under a limit is to take (limits).
     operations:
@@ -57,10 +59,12 @@ class Sizes:
     queued: int
     fixed_total: int
     transfers: tuple[int, ...]
+    limits: tuple[int, ...]
     limited_seconds: float
     operations: tuple[int, ...]
 
 
+_LIMITS: Final = (64 << 10, 1_000_000, 20_000_000, 100_000_000, 1_000_000_000)
 FULL: Final = Sizes(
     name="full",
     large=2 * GiB,
@@ -75,6 +79,7 @@ FULL: Final = Sizes(
     queued=100_000,
     fixed_total=GiB,
     transfers=(1, 10, 100, 1_000),
+    limits=_LIMITS,
     limited_seconds=15.0,
     operations=(1, 10, 100, 1_000, 10_000, 100_000),
 )
@@ -92,6 +97,7 @@ SMALL: Final = Sizes(
     queued=10_000,
     fixed_total=256 * MiB,
     transfers=(1, 10, 100),
+    limits=_LIMITS,
     limited_seconds=8.0,
     operations=(1, 10, 100, 1_000),
 )
@@ -109,6 +115,7 @@ TINY: Final = Sizes(
     queued=50,
     fixed_total=MiB,
     transfers=(1, 4),
+    limits=(1_000_000,),
     limited_seconds=0.1,
     operations=(1, 10),
 )
