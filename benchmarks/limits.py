@@ -41,9 +41,10 @@ def _rate(setting: Setting, limit: int | None, size: int, *, in_group: bool) -> 
     """Return the bytes per second at which so many came in all."""
     with emptied(setting.folder / "limited") as folder, emptied(setting.nginx.root / "limited") as served:
         (served / "first.bin").write_bytes(bytes(1000))
-        with (served / "file.bin").open("wb") as file:
+        name = f"{limit}-{in_group}.bin"  # its own: nginx would serve an earlier file of the same name
+        with (served / name).open("wb") as file:
             file.truncate(max(1, size // _FILES))
-        urls = [setting.nginx.plain(f"limited/file.bin?{number}") for number in range(_FILES)]
+        urls = [setting.nginx.plain(f"limited/{name}?{number}") for number in range(_FILES)]
         first = setting.nginx.plain("limited/first.bin")
         measured = measure(folder, "limit", urls=urls, first=first, limit=limit, in_group=in_group)
     return size / float(measured["seconds"])
