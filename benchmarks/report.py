@@ -35,6 +35,10 @@ This page was made with `--size {size}`: it shows that everything runs, and says
 """
 
 
+# What stands for itself in a cell of a table.
+_BAR: Final = "\\|"
+
+
 def page(results: Sequence[Result], *, size: str, runs: int, facts: Mapping[str, str], pictures: Iterable[str]) -> str:
     """
     Return the page.
@@ -96,10 +100,10 @@ def _contestants(result: Result) -> str:
     rows = []
     for entry in sorted(result.entries, key=lambda each: result.durable(each.name) or float("inf")):
         if entry.trouble:
-            rows.append([entry.name, entry.trouble.replace("|", "\\|"), *[""] * (len(head) - 2 + 2 * has_rates)])
+            rows.append([entry.name, entry.trouble, *[""] * (len(head) - 2 + 2 * has_rates)])
             continue
         durable, last_byte = result.durable(entry.name), result.last_byte(entry.name)
-        name = f"**{entry.name}**" if entry.name == OURS else entry.name.replace("|", "\\|")
+        name = f"**{entry.name}**" if entry.name == OURS else entry.name
         spread = f"{min(entry.durable):.3f} to {max(entry.durable):.3f}" if entry.durable else ""
         ratio = f"{ours / durable:.2f}" if ours and durable else ""
         row = [name, _seconds(durable), _seconds(last_byte), spread, ratio]
@@ -124,7 +128,7 @@ def _facts(facts: Mapping[str, str]) -> str:
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
+    lines += [f"| {' | '.join(cell.replace('|', _BAR) for cell in row)} |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
