@@ -112,9 +112,7 @@ def write(results: Sequence[Result], options: argparse.Namespace) -> Path:
     pictures = plots.draw(ordered, output / "pictures")
     names = [str(path.relative_to(output)) for path in pictures]
     page = output / "benchmarks.md"
-    page.write_text(
-        report.page(ordered, size=options.size, runs=options.runs, facts=machine.describe(), pictures=names)
-    )
+    page.write_text(report.page(ordered, size=options.size, facts=machine.describe(), pictures=names))
     return page
 
 

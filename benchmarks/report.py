@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 _INTRODUCTION: Final = """# Benchmarks
 
-Made by `python -m benchmarks all`; this page and its pictures are written by that command.
+Made by `python -m benchmarks`, which writes this page and its pictures; workloads that ran at other times are kept.
 
 What is measured is the public API with its defaults, as a notebook calls it: state file, partial file, commit and
-all. The contestants run one after the other in an order that turns around; the table has medians of {runs} runs.
+all. The contestants run one after the other in an order that turns around; the tables have medians.
 *Durable* is the time from the first call until the files are on the disk: ours says COMPLETED only then, the others
 are followed by an fdatasync of each file. *Last byte* is the time without any sync (ours then runs with fsync and
 fdatasync made to do nothing). The start of the interpreter and imports are nobody's time. Every file was compared
@@ -39,7 +39,7 @@ This page was made with `--size {size}`: it shows that everything runs, and says
 _BAR: Final = "\\|"
 
 
-def page(results: Sequence[Result], *, size: str, runs: int, facts: Mapping[str, str], pictures: Iterable[str]) -> str:
+def page(results: Sequence[Result], *, size: str, facts: Mapping[str, str], pictures: Iterable[str]) -> str:
     """
     Return the page.
 
@@ -49,14 +49,12 @@ def page(results: Sequence[Result], *, size: str, runs: int, facts: Mapping[str,
         What the workloads found.
     size:
         The size that was run; only the full one is judged for the record, and the page says so.
-    runs:
-        How often each contestant ran.
     facts:
         The machine and the versions.
     pictures:
         The names of the pictures, relative to the page.
     """
-    parts = [_INTRODUCTION.format(runs=runs)]
+    parts = [_INTRODUCTION]
     if size != "full":
         parts.append(_SIZE_NOTE.format(size=size))
     parts.append(_targets(results))
@@ -80,6 +78,8 @@ def _section(result: Result) -> str:
     if result.trouble:
         parts.append(f"It failed: {result.trouble}\n")
     if result.entries:
+        runs = max(len(entry.durable) for entry in result.entries)
+        parts.append(f"Times each ran: {runs}.\n")
         parts.append(_contestants(result))
     plain = {name: value for name, value in result.measures.items() if "files/s" not in name}
     if plain:
