@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.storage.private_files import PRIVATE_FILE
-from bgdl_jupyter.storage.schema import RECORD_TABLES, lenient_text
+from bgdl_jupyter.storage.schema import RECORD_TABLES, UNREADABLE, lenient_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,8 +96,10 @@ def carry_over(damaged: Path, target: sqlite3.Connection) -> int:
     source = sqlite3.connect(uri, uri=True, timeout=1.0)
     source.text_factory = lenient_text
     try:
+        # So the tables can be read that are described right where another is not.
+        source.execute("PRAGMA writable_schema = ON")
         count = copy_tables(source, target)
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*UNREADABLE):
             _carry_key(source, target)
     finally:
         source.close()
@@ -141,7 +143,7 @@ def _readable_rows(source: sqlite3.Connection, table: str, names: str) -> Iterat
     for direction in ("ASC", "DESC"):
         try:
             yield from source.execute(f"SELECT {names} FROM {table} ORDER BY {order} {direction}")  # noqa: S608 (as above)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             log.debug("Reading %s %s ended: %s", table, direction, error)
         else:
             return

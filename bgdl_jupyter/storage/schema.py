@@ -26,6 +26,8 @@ _APPLICATION_ID: Final = 0x4247444C  # "BGDL"
 # Small files are read through at the start; in large ones damage shows when it is met.
 _CHECKED_WHOLE: Final = 8 << 20
 _KEY_BYTES: Final = 32
+#: What reading a damaged file raises; SQLite's message may repeat what is damaged, and that need not be text.
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
 
 _TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -156,7 +158,7 @@ def _open_newer(path: Path, timeout: float) -> Database:
     connection = _connect(path, timeout, is_read_only=True)
     try:
         identity_key(connection)
-    except (Damaged, sqlite3.Error) as error:
+    except (Damaged, *UNREADABLE) as error:
         connection.close()
         raise sqlite3.OperationalError(f"it is of a newer version of bgdl_jupyter and not readable: {error}") from error
     return Database(connection, is_read_only=True, identity=_identity(path))

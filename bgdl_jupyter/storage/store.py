@@ -20,7 +20,14 @@ from bgdl_jupyter.errors import StateFileError
 from bgdl_jupyter.storage.kernels import Kernel, KernelFile, new_kernel_id
 from bgdl_jupyter.storage.leases import Leases
 from bgdl_jupyter.storage.salvage import carry_over, copy_tables, set_aside
-from bgdl_jupyter.storage.schema import Damaged, Database, identity_key, memory_database, open_database
+from bgdl_jupyter.storage.schema import (
+    UNREADABLE,
+    Damaged,
+    Database,
+    identity_key,
+    memory_database,
+    open_database,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +156,7 @@ class Store:
         database = open_database(self.path, timeout=self._lock_timeout)
         try:
             carried = carry_over(aside, database.connection)
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             log.warning("Nothing could be carried over from %s: %s", aside, error)
             carried = 0
         finally:

@@ -7,7 +7,21 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Final
 
-from tests.bench import calls, cluster, fuzz, kernels, kills, load, machine, mutants, power, proofs, report, state_fuzz
+from tests.bench import (
+    calls,
+    cluster,
+    fuzz,
+    kernels,
+    kills,
+    load,
+    machine,
+    mutants,
+    power,
+    proofs,
+    report,
+    secrets,
+    state_fuzz,
+)
 from tests.bench.faults import table as faults
 
 if TYPE_CHECKING:
@@ -32,6 +46,7 @@ _BENCHES: Final[dict[str, Callable[[argparse.Namespace], Family]]] = {
     "any_order": lambda given: machine.run(given.count or 100),
     "bad_input": lambda given: fuzz.run(given.count or 100_000, seed=given.seed),
     "state_files": lambda given: state_fuzz.run(given.count or 1000, seed=given.seed),
+    "secrets": lambda _: secrets.run(),
     "load": lambda given: load.run(given.count or 1000, queued=100 * (given.count or 1000)),
     "cluster": lambda given: cluster.run(given.count or 20_000),
     "cluster_sizes": lambda given: cluster.sizes((2_000, 10_000, given.count or 100_000)),

@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 NAMES: Final = ("a.bin", "b.bin", "c.bin")
 _SIZE: Final = 400_000
 _SMALL: Final = 5_000
-#: How far a clock jumps. Farther than the 90 days of the history it makes what is final be forgotten.
-_JUMP: Final = 80 * 86400.0
+#: How far a clock jumps: from one side to the other less than the 90 days after which what is final is forgotten.
+_JUMP: Final = 40 * 86400.0
 _STEPS: Final = ("start", "pause", "resume", "cancel", "retry")
 _HEALING: Final = {"IDLE": "start", "PAUSED_BY_APPLICATION": "resume", "ERROR": "retry"}
 _HEALED_WITHIN: Final = 30.0

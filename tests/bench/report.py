@@ -17,6 +17,7 @@ _SECTIONS: Final = (
     "Kills and power loss",
     "Mutants",
     "Bad input",
+    "Secrets",
     "Several kernels",
     "Load",
 )

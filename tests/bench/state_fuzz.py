@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.storage.records import COLUMNS
+from bgdl_jupyter.storage.schema import VERSION
 from bgdl_jupyter.storage.state_file import StateFile
 from tests.bench.results import Family, Table
 from tests.bench.scenario import CANCELED, PARTS, SIZES
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 _APPLICATION: Final = "/a.ipynb"
 _WAIT: Final = 20.0
 _KILLED_AT: Final = 0.6
+_MOST_FLIPPED: Final = 10_000
+_OPERATIONS: Final = 8
+#: Sizes in SQLite's files in bytes, and what they may say of themselves (https://sqlite.org/fileformat2.html).
+_PAGE: Final = 4096
+_PAGES_OF_A_KERNEL: Final = 2
+_LAST_SCHEMA_FORMAT: Final = 4
+_HEAD_OF_JOURNAL: Final = 32
+_HEAD_OF_FRAME: Final = 24
 _VICTIM: Final = b"not ours\n"
 #: What somebody may write into a column; `{victim}` is the path of a file that is not ours.
 _VALUES: Final[tuple[Any, ...]] = (
@@ -42,30 +51,122 @@ _VALUES: Final[tuple[Any, ...]] = (
 
 
 def run(count: int = 1000, *, seed: int = 1) -> Family:
-    """Open ``count`` damaged files, and half as many edited ones, at most all that are known."""
+    """
+    Open damaged files, and edited ones.
+
+    Parameters
+    ----------
+    count:
+        How many are cut, as many of the file as of its journal; from the size of the file on, that is at every byte.
+        As many have flipped bits, at most 10,000; half as many are edited, at most all that are known.
+    """
     draw = random.Random(seed)
-    damaged = list(_damaged(count, draw))
+    with tempfile.TemporaryDirectory(prefix="state-") as name:
+        sound = _Sound(Path(name))
+        step = max(1, len(sound.content) // count)
+        cut = [sound.open_cut(size) for size in range(0, len(sound.content), step)]
+        step_of_journal = max(1, len(sound.journal) // count)
+        sizes = {*range(0, len(sound.journal), step_of_journal), *sound.borders()}
+        cut_journal = [sound.open_with_journal(sound.journal[:size], size) for size in sorted(sizes)]
+        places = [draw.randrange(len(sound.journal)) for _ in range(min(count, _MOST_FLIPPED))]
+        flipped_journal = [sound.open_with_journal(_one_flipped(sound.journal, at, draw), at) for at in places]
+    flipped = list(_damaged(min(count, _MOST_FLIPPED), draw))
     edited = list(_edited(max(1, count // 2), draw))
-    rows: list[list[str | int]] = [
-        ["cut, or bits flipped", damaged.count(""), len(damaged)],
-        ["edited", edited.count(""), len(edited)],
-    ]
+    kinds = {
+        f"cut, every {step:,} bytes": cut,
+        f"its journal cut, every {step_of_journal:,} bytes and at each border of a page": cut_journal,
+        "a bit of its journal flipped": flipped_journal,
+        "bits flipped": flipped,
+        "edited": edited,
+    }
+    all_of_them = [each for found in kinds.values() for each in found]
     return Family(
         name="state_files",
         title="State files that are anything",
         section="Bad input",
         claim=(
-            "A state file with 300 operations, cut anywhere or with flipped bits, is opened: what cannot be read is "
-            "set aside and kept, and a new operation is taken. Values of all kinds are written into the columns of one "
-            "operation, paths that are not ours among them: the kernel starts, all others come to their end, and no "
-            "file is touched that is not ours."
+            "A state file that is cut or has flipped bits is opened: what cannot be read is set aside and kept, and a "
+            "new operation is taken. From a damaged journal come all operations that were committed before the place "
+            "of the damage, and none is there that was not committed in its order. Values of all kinds are written "
+            "into the columns of one operation, paths that are not ours among them: the kernel starts, all others come "
+            "to their end, and no file is touched that is not ours."
         ),
-        n=len(damaged) + len(edited),
-        passed=damaged.count("") + edited.count(""),
-        tables=[Table(columns=("state file", "survived", "of"), rows=rows)],
-        failures=[each for each in damaged + edited if each][:20],
+        n=len(all_of_them),
+        passed=all_of_them.count(""),
+        tables=[
+            Table(
+                columns=("state file", "survived", "of"),
+                rows=[[kind, found.count(""), len(found)] for kind, found in kinds.items()],
+            )
+        ],
+        failures=[each for each in all_of_them if each][:20],
         command=f"python -m tests.bench state_files --count {count}",
     )
+
+
+class _Sound:
+    """A state file with some operations, each in a transaction of its own, with its journal and without it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "harmed"
+        path = folder / "sound" / "state.sqlite3"
+        journal = path.with_name(path.name + "-wal")
+        state = StateFile.open(path, application=_APPLICATION)
+        self._committed = [journal.stat().st_size]
+        for number in range(1, _OPERATIONS + 1):
+            state.insert([row(number, record={"text": "x" * 200})])[0].result(_WAIT)
+            self._committed.append(journal.stat().st_size)
+        self._beginning, self.journal = path.read_bytes(), journal.read_bytes()
+        state.close(_WAIT)
+        self.content = path.read_bytes()
+
+    def borders(self) -> Iterator[int]:
+        """Give the sizes of the journal at which a page, or its head, is just there, and one byte more or less."""
+        page = int.from_bytes(self.journal[8:12], "big")
+        for frame in range(_HEAD_OF_JOURNAL, len(self.journal), page + _HEAD_OF_FRAME):
+            for border in (frame, frame + _HEAD_OF_FRAME):
+                yield from (border - 1, border, border + 1)
+
+    def open_cut(self, size: int) -> str:
+        """Return what is wrong with how a file is met that ends after so many bytes."""
+        harmed = self.content[:size]
+        with self._put(harmed, b"") as path:
+            return _open(path, harmed, f"cut after {size} bytes")
+
+    def open_with_journal(self, journal: bytes, sound: int) -> str:
+        """Return what is wrong with how a file is met whose journal is right in its first bytes alone."""
+        what = f"a journal damaged at {sound}"
+        with self._put(self._beginning, journal) as path:
+            try:
+                state = StateFile.open(path, application=_APPLICATION)
+                try:
+                    found = sorted(each.operation_id.int for each in state.rows().result(_WAIT))
+                finally:
+                    state.close(_WAIT)
+            except Exception as error:  # noqa: BLE001 (what it is, is what is looked for)
+                return f"{what}: {type(error).__name__}: {error}"
+        least = sum(size <= sound for size in self._committed[1:])
+        if found != list(range(1, len(found) + 1)) or len(found) < least:
+            return f"{what}: it has the operations {found}, and {least} were committed before"
+        return ""
+
+    @contextlib.contextmanager
+    def _put(self, content: bytes, journal: bytes) -> Iterator[Path]:
+        self._folder.mkdir(mode=0o700)
+        path = self._folder / "state.sqlite3"
+        for each, inside in ((path, content), (path.with_name(path.name + "-wal"), journal)):
+            each.write_bytes(inside)
+            each.chmod(0o600)
+        try:
+            yield path
+        finally:
+            shutil.rmtree(self._folder)
+
+
+def _one_flipped(content: bytes, place: int, draw: random.Random) -> bytes:
+    flipped = bytearray(content)
+    flipped[place] ^= 1 << draw.randrange(8)
+    return bytes(flipped)
 
 
 def _damaged(count: int, draw: random.Random) -> Iterator[str]:
@@ -78,10 +179,10 @@ def _damaged(count: int, draw: random.Random) -> Iterator[str]:
         for number in range(count):
             folder = Path(name) / str(number)
             folder.mkdir(mode=0o700)
-            harmed = content[: draw.randrange(len(content))] if draw.random() < 0.4 else _flipped(content, draw)
+            harmed = _flipped(content, draw)
             (folder / "state.sqlite3").write_bytes(harmed)
             (folder / "state.sqlite3").chmod(0o600)
-            yield _open(folder / "state.sqlite3", harmed, number)
+            yield _open(folder / "state.sqlite3", harmed, f"flipped bits, number {number}")
             shutil.rmtree(folder)
 
 
@@ -94,20 +195,38 @@ def _flipped(content: bytes, draw: random.Random) -> bytes:
     return bytes(flipped)
 
 
-def _open(path: Path, harmed: bytes, number: int) -> str:
+def _open(path: Path, harmed: bytes, what: str) -> str:
     """Return what is wrong with how a damaged file was met; empty where nothing is."""
     try:
         state = StateFile.open(path, application=_APPLICATION)
         try:
+            is_kept = path.read_bytes() == harmed if path.exists() else False
+            if _is_of_the_future(harmed) and is_kept:
+                return "" if state.notices else f"{what}: nothing is said of a newer file"
+            if state.is_in_memory:
+                return f"{what}: no new file was begun"
             state.rows().result(_WAIT)
             state.insert([row(1000)])[0].result(_WAIT)
-            kept = [each for each in path.parent.glob("*.corrupt-*") if not each.name.endswith(("-wal", "-shm"))]
+            aside = [each for each in path.parent.glob("*.corrupt-*") if not each.name.endswith(("-wal", "-shm"))]
         finally:
             state.close(_WAIT)
     except Exception as error:  # noqa: BLE001 (what it is, is what is looked for)
-        return f"damaged file {number}: {type(error).__name__}: {error}"
-    wrong = [each.name for each in kept if each.read_bytes()[: len(harmed)] != harmed]
-    return f"damaged file {number}: what was set aside is not what there was" if wrong and state.path else ""
+        return f"{what}: {type(error).__name__}: {error}"
+    wrong = [each.name for each in aside if not _is_as_it_was(each.read_bytes(), harmed)]
+    return f"{what}: what was set aside is not what there was" if wrong else ""
+
+
+def _is_of_the_future(content: bytes) -> bool:
+    """Whether a later version of the package or of SQLite may have written it: such a file is not to be touched."""
+    version, schema_format = (int.from_bytes(content[at : at + 4], "big", signed=True) for at in (60, 44))
+    return version > VERSION or schema_format > _LAST_SCHEMA_FORMAT
+
+
+def _is_as_it_was(kept: bytes, harmed: bytes) -> bool:
+    """Whether a file is the same but for the two pages in which a kernel entered itself before it met the damage."""
+    pages = range(0, len(harmed), _PAGE)
+    changed = [at for at in pages if kept[at : at + _PAGE] != harmed[at : at + _PAGE]]
+    return kept[: len(harmed)] == harmed or len(changed) <= _PAGES_OF_A_KERNEL
 
 
 def _edited(count: int, draw: random.Random) -> Iterator[str]:

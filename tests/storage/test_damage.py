@@ -149,6 +149,19 @@ def test_what_can_be_read_of_a_damaged_file_is_carried_over(copy, sound):
     assert copy.with_name(set_aside_in(copy.parent)[0]).read_bytes() == bytes(content)
 
 
+@pytest.mark.parametrize("described", ["kernels", "meta"])
+@pytest.mark.parametrize("harm", [b"!", b"\xff"], ids=["not SQL", "not text"])
+def test_a_table_that_is_described_wrong_does_not_take_the_others_along(copy, described, harm):
+    content = copy.read_bytes()
+    words = f"CREATE TABLE {described}".encode()
+    assert content.count(words) == 1
+    copy.write_bytes(content.replace(words, words[:-1] + harm))
+    state = starts(copy)
+    assert set(range(1, 301)) <= set(numbers(state))
+    assert len(set_aside_in(copy.parent)) == 1
+    state.close(DEADLINE)
+
+
 def key_of(path):
     with closing(sqlite3.connect(path)) as connection:
         return connection.execute("SELECT value FROM meta WHERE name = 'identity_key'").fetchone()[0]

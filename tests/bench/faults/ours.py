@@ -58,7 +58,7 @@ def meet(row: Row, mode: Mode, scheme: str, *, folder: Path, authority: Authorit
     with (
         no_descriptors_left(),
         FaultServer(routes, tls=tls, send_buffer=256 * 1024) as server,
-        _place(folder) as downloader,
+        place(folder) as downloader,
     ):
         for name, value in row.settings.items():
             setattr(downloader, name, value)
@@ -67,7 +67,7 @@ def meet(row: Row, mode: Mode, scheme: str, *, folder: Path, authority: Authorit
         begun = time.monotonic()
         operation = downloader.create_download(server.url(PATH), "file.bin", **row.options)
         with contextlib.suppress(BackgroundTransferError, TimeoutError):  # what it ended with is looked at below
-            _run(operation, row, mode)
+            run_through(operation, row, mode)
         outcome.seconds = time.monotonic() - begun
         outcome.requests = len(server.requests())
         outcome.bytes_twice = server.bytes_sent_twice(PATH)
@@ -76,7 +76,7 @@ def meet(row: Row, mode: Mode, scheme: str, *, folder: Path, authority: Authorit
 
 
 @contextlib.contextmanager
-def _place(folder: Path) -> Iterator[BackgroundDownloader]:
+def place(folder: Path) -> Iterator[BackgroundDownloader]:
     """Have an engine of one's own with its state beside the folder of the files, which is the working folder."""
     work = folder / "work"
     work.mkdir(parents=True)
@@ -97,7 +97,8 @@ def _place(folder: Path) -> Iterator[BackgroundDownloader]:
             os.environ["BGDL_STATE_FILE"] = had
 
 
-def _run(operation: DownloadOperation, row: Row, mode: Mode) -> None:
+def run_through(operation: DownloadOperation, row: Row, mode: Mode) -> None:
+    """Let an operation meet what the server does to it, as far as it comes; raises what it ended with."""
     operation.start()
     if mode is Mode.RESUMED:
         _until(lambda: operation.bytes_received >= HALF, row.seconds)
