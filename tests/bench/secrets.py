@@ -179,7 +179,7 @@ def run() -> Family:
     found = [_search(*case, ways[number % len(ways)], authority=authority) for number, case in enumerate(cases(ROWS))]
     unsent = [f"{each.name}: the secret never reached the server" for each in found if not each.was_sent]
     kinds = list(dict.fromkeys(kind for each in found for kind in each.texts))
-    rows = [[kind, sum(each.texts.get(kind, 0) for each in found)] for kind in kinds]
+    rows: list[list[str | int]] = [[kind, sum(each.texts.get(kind, 0) for each in found)] for kind in kinds]
     return Family(
         name="secrets",
         title="A secret through every fault",
