@@ -60,19 +60,21 @@ class Trouble(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """What was allowed, and what came of it, before the last growth; and how many rounds of it were in vain."""
+    """What was allowed, and what came of it and to others, before the last change; and how many rounds were in vain."""
 
     allowed: int
     rate: float
+    others: float = 0.0
     rounds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """When a round began; what had come until then, been held back, and been worked."""
+    """When a round began; what had come until then, to us and to others, been held back, and been worked."""
 
     began: float
     received: int
+    others: int
     held_back: float
     worked: float
 
@@ -150,6 +152,7 @@ class HostControl:
         bytes_total: int,
         *,
         active: int,
+        others: int = 0,
         is_throttled: bool = False,
         held_back: float = 0.0,
         worked: float = 0.0,
@@ -165,6 +168,8 @@ class HostControl:
             All bytes that ever came from the host.
         active:
             How many connections deliver or are about to.
+        others:
+            All bytes that ever came to whom growth could take them from: what it only takes away is no gain.
         is_throttled:
             Whether our own limits hold bytes back, so that the rate says nothing about the host.
         held_back:
@@ -173,7 +178,7 @@ class HostControl:
             Seconds in all during which our own loop was at work: where it always is, more connections cannot help.
         """
         self._now = now
-        present = _Round(now, bytes_total, held_back, worked)
+        present = _Round(now, bytes_total, others, held_back, worked)
         if self._round is None or is_throttled or active < self.allowed:
             # Only a round in which every allowed connection worked says what one more would bring.
             self._begin_round(present)
@@ -182,7 +187,8 @@ class HostControl:
         shortest = self._shortest_round * (_LONGER if self._is_about_less else 1)
         is_telling = elapsed >= shortest and received >= _TELLING_BYTES * active
         if is_telling or elapsed >= _LONGEST_ROUND:
-            self._end_round(received / elapsed, is_full=self._round.is_full(present))
+            elsewhere = (others - self._round.others) / elapsed
+            self._end_round(received / elapsed, elsewhere, is_full=self._round.is_full(present))
             self._begin_round(present)
 
     def error(self, kind: Trouble) -> None:
@@ -204,20 +210,22 @@ class HostControl:
             self._was_cut = False
         self._round = present
 
-    def _end_round(self, rate: float, *, is_full: bool) -> None:
+    def _end_round(self, rate: float, others: float, *, is_full: bool) -> None:
         if self._trial is not None:
-            self._judge(self._trial, rate, is_full=is_full)
+            self._judge(self._trial, rate, others, is_full=is_full)
         elif self._tries_less:
-            self._try_less(rate)
+            self._try_less(rate, others)
         elif is_full:
             self._stop_climbing()
         if not (self._trial or self._tries_less or is_full) and self._now >= self._next_trial:
-            self._grow(rate)
+            self._grow(rate, others)
 
-    def _judge(self, trial: _Trial, rate: float, *, is_full: bool) -> None:
+    def _judge(self, trial: _Trial, rate: float, others: float, *, is_full: bool) -> None:
         """Keep the growth if it helped, or what is less if it costs little; else take it back."""
         self._trial = None
         change = self.allowed / trial.allowed - 1
+        if change > 0:
+            rate -= max(0.0, trial.others - others)
         if change < 0:
             if is_full or rate >= trial.rate * (1 - _WORTH_HALF):
                 self._tries_less = self.allowed > self._least
@@ -247,18 +255,18 @@ class HostControl:
         self._tries_less = self._is_climbing_fast and not self._has_grown and self.allowed > self._least
         self._is_climbing_fast = False
 
-    def _try_less(self, rate: float) -> None:
+    def _try_less(self, rate: float, others: float) -> None:
         """Halve, measured against a round before which nothing was changed."""
         self._tries_less = False
-        self._trial = _Trial(self.allowed, rate)
+        self._trial = _Trial(self.allowed, rate, others)
         self._allowed = max(self._least, self.allowed // 2)
 
-    def _grow(self, rate: float) -> None:
+    def _grow(self, rate: float, others: float) -> None:
         before = self.allowed
         wanted = before * self._factor if self._is_climbing_fast else before + max(1, before // 4)
         self._allowed = min(wanted, self._present_ceiling())
         if self._allowed > before:
-            self._trial = _Trial(before, rate)
+            self._trial = _Trial(before, rate, others)
         else:
             self._allowed, self._is_climbing_fast = before, False
 

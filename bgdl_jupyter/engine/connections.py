@@ -53,8 +53,8 @@ _LOOK_WHILE_FINDING_OUT: Final = 0.02
 _ROUND: Final = 0.2
 _SHARE_OF_GROWTH: Final = 0.3
 # A first connection that brings so many bytes a second, or more than the disk takes, is not held back by the server:
-# more are added one trial at a time. Beside a slower one as many are opened at once as a host gets to begin with, or
-# as helped the last time.
+# more are added one trial at a time, and so they are where all files together come so fast. Beside a slower one as many
+# are opened at once as a host gets to begin with, or as helped the last time.
 _FIRST_LOOK: Final = 0.05
 _FAST: Final = 100e6
 _HELD_BACK: Final = 0.3
@@ -116,6 +116,7 @@ class Crew:
         self._may_split = True
         self.was_refused = False
         self._received = 0
+        self._received_before = facilities.received
         self._wanted: int | None = None
         self._reading: asyncio.Task[Delivered] | None = None
 
@@ -206,7 +207,7 @@ class Crew:
                     each.use_small_pieces()
         active = sum(1 for task in self._deliveries if task is not self._reading)
         now = asyncio.get_running_loop().time()
-        wanted, room = self._wanted_connections(now), self._facilities.hosts.room(self._host, now)
+        wanted, room = self._wanted_connections(now), self._facilities.hosts.room_for_parts(self._host, now)
         if room < 0:  # a file came while parts of others had it all, or the host is in trouble
             wanted = max(1, min(wanted, active + room))
         if active > wanted:
@@ -226,6 +227,7 @@ class Crew:
             now,
             self._received,
             active=delivering,
+            others=self._facilities.received - self._received,
             is_throttled=self._limiter.is_waiting,
             held_back=self._holding.held_back,
             worked=time.thread_time(),
@@ -234,7 +236,8 @@ class Crew:
 
     def _first_control(self, now: float) -> HostControl:
         elapsed = now - self._began_at
-        is_fast = self._received >= _FAST * elapsed or self._holding.held_back >= _HELD_BACK * elapsed
+        in_all = self._facilities.received - self._received_before
+        is_fast = in_all >= _FAST * elapsed or self._holding.held_back >= _HELD_BACK * elapsed
         hosts = self._facilities.hosts
         others = hosts.connections(self._host) - len(self._deliveries)
         start = hosts.helpful(self._host) or AT_FIRST

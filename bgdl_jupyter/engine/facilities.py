@@ -79,6 +79,8 @@ class Facilities:
     ----------
     is_reachable:
         Whether this machine has a network to reach a host by; set by who watches it.
+    received:
+        The bytes that all transfers ever wrote into their files.
     """
 
     def __init__(self, place: Place, journal: Journal) -> None:
@@ -86,6 +88,7 @@ class Facilities:
         self.journal = journal
         self.limiter = RateLimiter(None)
         self.is_reachable: Callable[[str], Awaitable[bool]] = _always
+        self.received = 0
         self.hosts = Hosts()
         self.writer = Writer()
         self.committer = Committer(self)

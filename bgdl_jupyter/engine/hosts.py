@@ -18,6 +18,9 @@ _LATENCY_SLACK: Final = 0.2
 _LATENCY_CUT: Final = 0.75
 #: What a host gets to begin with; answers that take longer are no reason for fewer.
 AT_FIRST: Final = 4
+# Parts of files are fetched over further connections while there are fewer than so many in all: with more, it is this
+# machine that has enough to do.
+_MOST_IN_ALL: Final = 32
 # So many hosts are remembered, those that were not asked for the longest time are forgotten.
 _MOST_KNOWN: Final = 1024
 
@@ -62,6 +65,7 @@ class Hosts:
     def __init__(self) -> None:
         self.max_connections = 16
         self._connections: Counter[str] = Counter()
+        self._total = 0
         self._until: dict[str, float] = {}
         self._troubles: dict[str, _Trouble] = {}
         self._known: OrderedDict[str, _Known] = OrderedDict()
@@ -69,10 +73,12 @@ class Hosts:
     def opened(self, host: str) -> None:
         """Count a connection."""
         self._connections[host] += 1
+        self._total += 1
 
     def closed(self, host: str) -> None:
         """Count one less."""
         self._connections[host] -= 1
+        self._total -= 1
         if not self._connections[host]:
             del self._connections[host]
 
@@ -83,6 +89,11 @@ class Hosts:
     def room(self, host: str, now: float) -> int:
         """Return how many connections more the host may have; negative where it has too many."""
         return self.allowed(host, now) - self._connections[host]
+
+    def room_for_parts(self, host: str, now: float) -> int:
+        """Return how many connections more the host may have that only make a file come sooner."""
+        room = self.room(host, now)
+        return min(room, max(0, _MOST_IN_ALL - self._total))
 
     def trouble(self, host: str, now: float) -> None:
         """

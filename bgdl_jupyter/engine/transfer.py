@@ -313,6 +313,7 @@ class Transfer:
 
     def _wrote(self, start: int, stop: int) -> None:
         self._telling.count(stop - start)
+        self._facilities.received += stop - start
         self._holding.wrote(start, stop)
         if self._wanted.has_come():
             self._tell_progress(self._holding.rate)  # somebody waits for it

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.registry import Registry
 
 
-_NO_LIMITS: Final = Limits(max_parallel=sys.maxsize, max_parallel_per_host=sys.maxsize)
+# So many are let in in one turn of the loop: a thousand that begin at once would keep it from all else.
+_AT_ONCE: Final = 8
+_NO_LIMITS: Final = Limits(max_parallel=_AT_ONCE, max_parallel_per_host=sys.maxsize)
 
 
 class Admission:
@@ -88,12 +90,21 @@ class Admission:
         now = time.monotonic()
         held = self._hosts.held(now)
         running = Running.of(self._running.values())
-        limits = replace(self.limits, groups=self._registry.group_limits(), hosts=self._hosts.troubled(now))
-        for operation_id in admit(self._queue.lanes, running, limits, held_hosts=held):
+        limits = replace(
+            self.limits,
+            max_parallel=min(self.limits.max_parallel, running.total + _AT_ONCE),
+            groups=self._registry.group_limits(),
+            hosts=self._hosts.troubled(now),
+        )
+        admitted = admit(self._queue.lanes, running, limits, held_hosts=held)
+        for operation_id in admitted:
             self._let_in(operation_id)
         # Lifted are our limits; what a server asks for still counts.
-        for operation_id in admit(self._unlimited.lanes, Running(), _NO_LIMITS, held_hosts=held):
+        unlimited = admit(self._unlimited.lanes, Running(), _NO_LIMITS, held_hosts=held)
+        for operation_id in unlimited:
             self._let_in(operation_id, takes_place=False)
+        if len(admitted) == _AT_ONCE or len(unlimited) == _AT_ONCE:
+            self.look_soon()
         release = self._hosts.next_release(now)
         if self._release is not None:
             self._release.cancel()

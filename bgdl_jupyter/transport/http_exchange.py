@@ -148,6 +148,7 @@ class HttpExchange:
         """Deliver what aiohttp reads; return whether that was all."""
         left = limit
         content = self._response.content
+        self._let_come()
         while left != 0 and (data := await self._next_chunk()):
             if left is not None:
                 data = data[:left]
@@ -158,6 +159,10 @@ class HttpExchange:
                 break
         self._is_finished = left != 0 or content.at_eof()
         return self._is_finished
+
+    def _let_come(self) -> None:
+        if self._attempt.watch is not None and self._transport() is not None:
+            self._attempt.watch.take_body()
 
     async def _next_chunk(self) -> bytes:
         """Return some bytes of the body as they came, none at its end."""
@@ -174,6 +179,7 @@ class HttpExchange:
     async def _decode(self, decoder: Decoder, sink: Sink, limit: int | None) -> bool:
         """Deliver the body without its content coding; return whether that was all."""
         left = limit
+        self._let_come()
         while data := await self._next_chunk():
             for piece in decoder.feed(data):
                 wanted = piece if left is None else piece[:left]
@@ -250,6 +256,7 @@ class HttpExchange:
 
     async def read_notice(self) -> bytes:
         """Return the beginning of an error's body; never raises for what the wire does."""
+        self._let_come()
         try:
             async with asyncio.timeout(_NOTICE_TIME):
                 return await self._response.content.read(_NOTICE_LENGTH)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _TLS_PIECE: Final = 64 * 1024
+# What is read at once while a head is expected, and of bodies: much that came with a head would wait beside it.
+_HEAD_PIECE: Final = 64 * 1024
+_BODY_PIECE: Final = 256 * 1024
 
 
 class Watch(asyncio.Protocol):
@@ -62,6 +65,7 @@ class Watch(asyncio.Protocol):
         self._head = HeadReader()
         self._left, self._tail = None, b""
         self._is_resting = False
+        self._read_at_once(_HEAD_PIECE)
         self.start_timer()
 
     @property
@@ -84,6 +88,14 @@ class Watch(asyncio.Protocol):
         self._content = content
         if self._is_lost:
             self._tell_reader()
+
+    def _read_at_once(self, size: int) -> None:
+        if hasattr(self._transport, "max_size"):  # asyncio's own, without TLS
+            self._transport.max_size = size
+
+    def take_body(self) -> None:
+        """Let the rest of a large body come: it waits until somebody reads it."""
+        self._transport.resume_reading()
 
     def body_was_taken(self) -> None:
         """Count the body as complete: another protocol has taken it."""
@@ -134,6 +146,9 @@ class Watch(asyncio.Protocol):
             self._handler.data_received(data)
             return
         self._left = self._head.length
+        self._read_at_once(_BODY_PIECE)
+        if self._left is not None and self._left - (len(data) - end) > _BODY_PIECE:
+            self._transport.pause_reading()  # until it is taken: see `take_body`
         if self._left is not None and len(data) - end <= self._left:
             self._left -= len(data) - end
             self._handler.data_received(data)

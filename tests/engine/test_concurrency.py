@@ -20,6 +20,8 @@ class Host:
         self.wanted = wanted
         self.now = 0.0
         self.received = 0
+        self.others_get = nothing_comes
+        self.others = 0
         self.seen = []
 
     def run(self, seconds, *, step=0.05, **facts):
@@ -27,8 +29,9 @@ class Host:
         while self.now < end:
             active = min(self.control.allowed, self.wanted)
             self.received += int(self.rate_of(active) * step)
+            self.others += int(self.others_get(active) * step)
             self.now += step
-            self.control.observe(self.now, self.received, active=active, **facts)
+            self.control.observe(self.now, self.received, active=active, others=self.others, **facts)
             self.seen.append(self.control.allowed)
         return self.control.allowed
 
@@ -64,6 +67,20 @@ def test_a_line_that_one_fills_is_left_with_one_where_that_is_allowed():
     assert host.run(4) == 1
     host.run(60)
     assert host.seen.count(1) / len(host.seen) > 0.8
+
+
+def test_what_is_only_taken_from_other_files_is_no_gain():
+    """Nine other files share a line with this one, by connections: each more of ours makes them slower."""
+    host = Host(HostControl(start=1, least=1), lambda connections: 500 * MB * connections / (connections + 9))
+    host.others_get = lambda connections: 500 * MB * 9 / (connections + 9)
+    host.run(20)
+    assert host.seen.count(1) / len(host.seen) > 0.8
+
+
+def test_what_helps_beside_other_files_that_lose_nothing_is_kept():
+    host = Host(HostControl(start=1, least=1), per_connection)
+    host.others_get = one_fills_the_line
+    assert host.run(2.0) == 16
 
 
 def test_one_bad_moment_does_not_end_the_climb():

@@ -36,6 +36,20 @@ def test_the_limit_holds_over_files_and_parts(hosts):
     assert hosts.room(HOST, 0.0) == -11, "so many are to be closed"
 
 
+def test_many_connections_in_all_leave_no_room_for_parts_at_any_host(hosts):
+    """What then comes slowly does so because of this machine, and each further connection makes it slower."""
+    assert hosts.room_for_parts("other.example", 0.0) == 16
+    for _ in range(12):
+        hosts.opened("third.example")
+    assert hosts.room_for_parts("other.example", 0.0) == 4
+    for _ in range(12):
+        hosts.opened("third.example")
+    assert hosts.room_for_parts("other.example", 0.0) == 0
+    assert hosts.room("other.example", 0.0) == 16, "a file of its own is another matter"
+    hosts.max_connections = 4
+    assert hosts.room_for_parts(HOST, 0.0) == -12, "so many are to be closed"
+
+
 def test_trouble_halves_what_all_files_have_together_and_no_other_host(hosts):
     hosts.trouble(HOST, 100.0)
     assert hosts.allowed(HOST, 100.0) == 8

@@ -218,3 +218,17 @@ async def test_a_length_beyond_32_bits_is_counted_right(http, fault_server: Star
     fetched = await fetch(http, server.url("/a"), start=size - 1_000_000)
     assert fetched.answer.resource.length == size
     assert fetched.body == FileSpec(size=size).read(size - 1_000_000)
+
+
+async def test_a_large_body_that_nobody_takes_yet_waits_at_the_server(http, fault_server: StartFaultServer):
+    """A thousand answers whose files are still being made must not hold megabytes each."""
+    spec = FileSpec(size=16_000_000)
+    server = fault_server({"/a": spec})
+    sink = Collector()
+    async with http.open(request_for(server.url("/a"))) as exchange:
+        for _ in range(200):  # all that the loop would read meanwhile
+            await asyncio.sleep(0)
+        ahead = exchange._response.content.total_bytes  # what lies in memory
+        assert ahead <= 64 * 1024
+        await exchange.receive(sink)
+    assert bytes(sink.body) == spec.read()
