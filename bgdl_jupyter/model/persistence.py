@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ALWAYS_OWN: Final = frozenset({"requested_uri", "result_file", "directory"})
+# Without these there is nothing that could be fetched.
+_NEEDED: Final = frozenset({"requested_uri", "directory"})
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -151,6 +153,8 @@ def _take_columns(operation: DownloadOperation, row: OperationRow, *, is_dispute
 
 
 def _values_of(row: OperationRow) -> dict[str, Any]:
+    if not row.record.keys() >= _NEEDED:
+        raise ValueError(f"it lacks {', '.join(sorted(_NEEDED - row.record.keys()))}.")
     loads = _loads()
     values: dict[str, Any] = {}
     for name, value in row.record.items():

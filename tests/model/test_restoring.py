@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -262,13 +262,22 @@ def test_a_shutdown_in_the_middle_of_a_commit_is_no_cancel(
     assert file_sha256(path_of(operation)) == PLAIN.sha256
 
 
+@pytest.mark.parametrize(
+    "record",
+    [{"requested_uri": 17, "priority": "sideways"}, {"requested_uri": "https://host/a"}, {"a": 1}, {}],
+    ids=str,
+)
 def test_a_record_that_cannot_be_read_is_left_and_the_others_are_there(
-    downloader: BackgroundDownloader, restart: Callable[..., BackgroundDownloader], server: FaultServer
+    *,
+    downloader: BackgroundDownloader,
+    restart: Callable[..., BackgroundDownloader],
+    server: FaultServer,
+    record: dict[str, Any],
 ):
     broken = downloader.create_download(server.url("/plain?1"), "a.bin")
     whole = downloader.create_download(server.url("/plain?2"), "b.bin")
     runner = current_runner()
-    runner.state.update(broken.guid, record={"requested_uri": 17, "priority": "sideways"}).result(WAIT)
+    runner.state.update(broken.guid, record=record).result(WAIT)
     assert [each.guid for each in restart().get_current_downloads()] == [whole.guid]
 
 
