@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bgdl_jupyter.engine.holding import create_file
 from bgdl_jupyter.engine.order import LeaseLost
 from bgdl_jupyter.errors import BackgroundTransferError, StorageFailed
 from bgdl_jupyter.events import Completed, DestinationChosen
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.engine.order import Durable, Order
     from bgdl_jupyter.events import Event
     from bgdl_jupyter.status import Integrity
+    from bgdl_jupyter.storage.partial_file import PartialFile
 
 log = logging.getLogger(__name__)
 
@@ -40,16 +42,18 @@ _AT_ONCE: Final = 2
 _WAIT_FOR_OTHERS: Final = 0.02
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Finished:
     """
-    A file that has all its bytes and no name yet.
+    A file that has all its bytes, on its way to its name.
 
-    ``destination`` is the name that it is to get; where that is not ``is_ours`` yet, it gets one like it.
+    ``destination`` is the name that it is to get; where that is not ``is_ours`` yet, it gets one like it. ``holding``
+    has the bytes where they are not all in ``small_body``. ``failure``, ``footprint`` and
+    ``path`` are what came of it.
     """
 
     order: Order
-    holding: Holding
+    durable: Durable
     destination: Path
     is_ours: bool
     small_body: memoryview | None
@@ -57,39 +61,54 @@ class Finished:
     integrity: Integrity
     digest: str | None
     publish: Callable[[Event], None]
-
-    def announcement(self) -> Durable:
-        """Return what the state file is to know before the file gets its name."""
-        if self.small_body is not None:
-            return self.holding.small_to_commit(self.destination, self.size)
-        return self.holding.ready_to_commit(self.destination)
-
-    def completed(self, path: Path | str, footprint: Footprint | None = None) -> Completed:
-        """Return the fact that the file has this name, or is at this URL."""
-        return Completed(
-            operation_id=self.order.operation_id,
-            path=str(path),
-            size=self.size,
-            integrity=self.integrity,
-            digest=self.digest,
-            footprint=footprint,
-        )
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    finished: Finished
-    done: asyncio.Future[None]
+    holding: Holding | None = None
+    file: PartialFile | None = None
+    done: asyncio.Future[None] | None = None
     path: Path | None = None
     footprint: Footprint | None = None
-    failure: Exception | None = None
+    failure: BaseException | None = None
 
     @property
     def operation_id(self) -> UUID:
-        return self.finished.order.operation_id
+        """Whose it is."""
+        return self.order.operation_id
+
+    @property
+    def held(self) -> Holding:
+        """What holds its bytes, where they are not all in ``small_body``."""
+        assert self.holding is not None  # noqa: S101 (a transfer made it)
+        return self.holding
+
+    def announcement(self) -> Durable:
+        """Return what the state file is to know before the file gets its name."""
+        if self.small_body is None:
+            return self.held.ready_to_commit(self.destination)
+        assert self.file is not None  # noqa: S101 (it was just written)
+        return self.durable.announced(self.size, self.file.identity, self.destination)
+
+    def completed(self, path: Path | str | None = None) -> Completed:
+        """Return the fact that the file has its name, or is at this URL."""
+        return Completed(
+            operation_id=self.order.operation_id,
+            path=str(path or self.path or self.destination),
+            size=self.size,
+            integrity=self.integrity,
+            digest=self.digest,
+            footprint=self.footprint,
+        )
+
+    def close(self) -> None:
+        """Close the file; may be repeated."""
+        if self.holding is not None:
+            self.holding.close()
+        if self.file is not None:
+            self.file.close()
 
     def fail(self, error: BaseException) -> None:
-        if not self.done.done():
+        """Let whoever waits know that it has failed, unless it has ended before."""
+        if self.done is not None and not self.done.done():
+            if self.small_body is not None and self.file is not None:
+                self.file.close()  # of the others something is still to be made durable
             self.done.set_exception(error)
 
 
@@ -98,7 +117,7 @@ class Committer:
 
     def __init__(self, facilities: Facilities) -> None:
         self._facilities = facilities
-        self._waiting: list[_Entry] = []
+        self._waiting: list[Finished] = []
         self._running = False
         self._has_room = asyncio.Semaphore(_AT_ONCE)
         self._is_full: asyncio.Event | None = None
@@ -121,21 +140,20 @@ class Committer:
         LeaseLost
             Another kernel owns the operation.
         """
-        entry = _Entry(finished, _Settled(loop=asyncio.get_running_loop()))
-        self._waiting.append(entry)
+        finished.done = done = _Settled(loop=asyncio.get_running_loop())
+        self._waiting.append(finished)
         if self._is_full is not None and len(self._waiting) >= _MOST_TOGETHER:
             self._is_full.set()
         if not self._running:
             self._running = True
             self._facilities.place.spawn(self._work(), name="commit")
-        await unhindered(entry.done)
+        await unhindered(done)
 
     async def finish_published(self, finished: Finished) -> None:
         """Record a file that got its name just before its kernel died."""
         await self._facilities.run(sync_directory, finished.destination.parent)
-        completed = finished.completed(
-            finished.destination, await self._facilities.run(Footprint.at, finished.destination)
-        )
+        finished.footprint = await self._facilities.run(Footprint.at, finished.destination)
+        completed = finished.completed()
         await self._facilities.journal.remember_completed([completed])
         finished.publish(completed)
 
@@ -161,7 +179,7 @@ class Committer:
         finally:
             self._is_full = None
 
-    async def _commit_batch(self, batch: list[_Entry]) -> None:
+    async def _commit_batch(self, batch: list[Finished]) -> None:
         try:
             await self._facilities.run(_prepare_all, batch)
             batch = _without_failed(batch)
@@ -178,41 +196,42 @@ class Committer:
                 # The loop is being shut down: whoever waits must be told, or would wait for ever.
                 entry.fail(StorageFailed("The commit was interrupted."))
 
-    async def _announce(self, batch: list[_Entry]) -> None:
-        named = [entry for entry in batch if entry.finished.is_ours]
-        others = [entry for entry in batch if not entry.finished.is_ours]
+    async def _announce(self, batch: list[Finished]) -> None:
+        named = [entry for entry in batch if entry.is_ours]
+        others = [entry for entry in batch if not entry.is_ours]
         await asyncio.gather(self._announce_named(named), self._name(others))
 
-    async def _announce_named(self, batch: list[_Entry]) -> None:
+    async def _announce_named(self, batch: list[Finished]) -> None:
         if not batch:
             return
-        records = [(entry.operation_id, entry.finished.announcement()) for entry in batch]
+        records = [(entry.operation_id, entry.announcement()) for entry in batch]
         for entry, is_ours in zip(batch, await self._facilities.journal.remember_all(records), strict=True):
             if not is_ours:
                 entry.failure = LeaseLost()
 
-    async def _name(self, batch: list[_Entry]) -> None:
+    async def _name(self, batch: list[Finished]) -> None:
         """Reserve names for files that were so small that there was no need to before."""
         if not batch:
             return
-        records = [(entry.operation_id, entry.finished.announcement(), entry.finished.destination) for entry in batch]
+        records = [(entry.operation_id, entry.announcement(), entry.destination) for entry in batch]
         for entry, path in zip(batch, await self._facilities.journal.name_all(records), strict=True):
             if path is None:
                 entry.failure = LeaseLost()
                 continue
-            entry.finished = replace(entry.finished, destination=path, is_ours=True)
-            entry.finished.publish(DestinationChosen(operation_id=entry.operation_id, path=str(path)))
+            entry.destination, entry.is_ours = path, True
+            entry.publish(DestinationChosen(operation_id=entry.operation_id, path=str(path)))
 
-    async def _record(self, batch: list[_Entry]) -> None:
-        completed = [each.finished.completed(each.path or each.finished.destination, each.footprint) for each in batch]
+    async def _record(self, batch: list[Finished]) -> None:
+        completed = [each.completed() for each in batch]
         if completed:
             await self._facilities.journal.remember_completed(completed)
         for entry, fact in zip(batch, completed, strict=True):
-            entry.finished.publish(fact)
+            entry.publish(fact)
+            assert entry.done is not None  # noqa: S101 (it was handed in)
             entry.done.set_result(None)
 
 
-def _without_failed(batch: list[_Entry]) -> list[_Entry]:
+def _without_failed(batch: list[Finished]) -> list[Finished]:
     """Tell those that failed, and return the others; on the loop, for futures belong to it."""
     for entry in batch:
         if entry.failure is not None:
@@ -247,7 +266,7 @@ async def unhindered(future: asyncio.Future[None]) -> None:
 # ------------------------------------------------------------------------------------------- in the threads of the pool
 
 
-def _prepare_all(batch: list[_Entry]) -> None:
+def _prepare_all(batch: list[Finished]) -> None:
     """
     Have all bytes on the disk.
 
@@ -255,33 +274,35 @@ def _prepare_all(batch: list[_Entry]) -> None:
     all of them at once, and the waits after the first cost next to nothing.
     """
     for entries in _by_folder(batch):
-        is_made = any(entry.finished.small_body is not None for entry in entries)
+        is_made = any(entry.small_body is not None for entry in entries)
         _attempt(entries, _prepare, is_made=is_made)
 
 
-def _publish_all(batch: list[_Entry]) -> None:
+def _publish_all(batch: list[Finished]) -> None:
     for entries in _by_folder(batch):
         _attempt(entries, _publish)
 
 
-def _by_folder(batch: list[_Entry]) -> Iterable[list[_Entry]]:
-    folders: dict[Path, list[_Entry]] = {}
+def _by_folder(batch: list[Finished]) -> Iterable[list[Finished]]:
+    folders: dict[Path, list[Finished]] = {}
     for entry in batch:
-        folders.setdefault(entry.finished.order.directory, []).append(entry)
+        folders.setdefault(entry.order.directory, []).append(entry)
     return folders.values()
 
 
-def _attempt(entries: list[_Entry], function: Callable[[Folder, list[_Entry]], None], *, is_made: bool = False) -> None:
+def _attempt(
+    entries: list[Finished], function: Callable[[Folder, list[Finished]], None], *, is_made: bool = False
+) -> None:
     """Do something with files of one folder, which is opened once; what fails for it fails for each of them."""
     try:
-        with Folder(entries[0].finished.order.directory, is_made=is_made) as folder:
+        with Folder(entries[0].order.directory, is_made=is_made) as folder:
             function(folder, entries)
     except (BackgroundTransferError, OSError) as error:
         for entry in entries:
             entry.failure = entry.failure or error
 
 
-def _each(folder: Folder, entries: list[_Entry], function: Callable[[Folder, _Entry], None]) -> None:
+def _each(folder: Folder, entries: list[Finished], function: Callable[[Folder, Finished], None]) -> None:
     """Do something with each file; one that fails takes no other with it."""
     for entry in entries:
         if entry.failure is None:
@@ -291,39 +312,36 @@ def _each(folder: Folder, entries: list[_Entry], function: Callable[[Folder, _En
                 entry.failure = error
 
 
-def _prepare(folder: Folder, entries: list[_Entry]) -> None:
+def _prepare(folder: Folder, entries: list[Finished]) -> None:
     _each(folder, entries, _write_back)
     _each(folder, entries, _make_durable)
 
 
-def _write_back(folder: Folder, entry: _Entry) -> None:
-    holding, body = entry.finished.holding, entry.finished.small_body
-    if body is not None:
-        if holding.file is None:
-            holding.file = holding.create_file(folder)
-        else:  # left by a commit that was announced and did not come to its end
-            holding.file.truncate(0)
-        holding.file.write(body, 0)
-        holding.file.begin_to_sync()
+def _write_back(folder: Folder, entry: Finished) -> None:
+    if entry.small_body is None:
+        return
+    if entry.file is None:
+        entry.file = create_file(folder, entry.operation_id, entry.durable)
+    else:  # left by a commit that was announced and did not come to its end
+        entry.file.truncate(0)
+    entry.file.write(entry.small_body, 0)
+    entry.file.begin_to_sync()
 
 
-def _make_durable(folder: Folder, entry: _Entry) -> None:
+def _make_durable(folder: Folder, entry: Finished) -> None:
     """Wait for the bytes, and check once more that it is the file we wrote."""
-    file = entry.finished.holding.file
-    assert file is not None  # noqa: S101 (it was just written)
-    file.sync()
-    entry.footprint = file.check(entry.finished.size, folder=folder)
+    assert entry.file is not None  # noqa: S101 (it was just written)
+    entry.file.sync()
+    entry.footprint = entry.file.check(entry.size, folder=folder)
 
 
-def _publish(folder: Folder, entries: list[_Entry]) -> None:
+def _publish(folder: Folder, entries: list[Finished]) -> None:
     _each(folder, entries, _give_name)
     folder.sync()
 
 
-def _give_name(folder: Folder, entry: _Entry) -> None:
-    finished = entry.finished
-    file = finished.holding.file
+def _give_name(folder: Folder, entry: Finished) -> None:
+    file, order = entry.file, entry.order
     assert file is not None  # noqa: S101 (it was prepared)
-    order = finished.order
-    entry.path = file.publish(finished.destination, order.collision, replaces=order.replaces, folder=folder)
-    finished.holding.close()
+    entry.path = file.publish(entry.destination, order.collision, replaces=order.replaces, folder=folder)
+    entry.close()

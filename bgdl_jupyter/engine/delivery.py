@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.progress import StallWatch
-from bgdl_jupyter.engine.sink import MemorySink, PartialFileSink
+from bgdl_jupyter.engine.sink import PartialFileSink
+from bgdl_jupyter.engine.small_body import SmallBody, is_small, stall_error
 from bgdl_jupyter.errors import (
     DiskFull,
     IntegrityFailed,
     ProtocolViolation,
     RangesNotSupported,
-    TransferFailed,
-    TransferTimeout,
 )
 from bgdl_jupyter.storage.disk import free_space
 from bgdl_jupyter.transport.base import Framing
@@ -29,11 +27,9 @@ if TYPE_CHECKING:
     from bgdl_jupyter.engine.order import Options
     from bgdl_jupyter.engine.rate_limit import CombinedLimiter
     from bgdl_jupyter.ranges import ByteRange
-    from bgdl_jupyter.resource import Answer, Resource
+    from bgdl_jupyter.resource import Resource
     from bgdl_jupyter.transport.base import Exchange
 
-#: Bodies up to this size are collected and written by the committer, many in one turn.
-SMALL_BODY: Final = 64 * 1024
 _SMALL_PIECE: Final = 256 * 1024
 
 
@@ -86,12 +82,6 @@ def _check_random_access(resource: Resource) -> None:
         raise RangesNotSupported("Random access needs ranges and a validator, and the server does not offer them.")
 
 
-def is_small(answer: Answer) -> bool:
-    """Whether the body is a whole file that the committer writes together with others, and then names it."""
-    length = answer.resource.length
-    return answer.status == HTTPStatus.OK and length is not None and length <= SMALL_BODY and not answer.is_encoded
-
-
 class Delivery:
     """Receives one body."""
 
@@ -112,8 +102,7 @@ class Delivery:
         self._sink: PartialFileSink | None = None
         self._stall: StallWatch | None = None
         self._begun_at = 0.0
-        self._small: asyncio.Task[object] | None = None
-        self._has_stalled = False
+        self._small: SmallBody | None = None
         self._stalled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, *, position: int, gap: ByteRange, wrote: Callable[[int, int], None]) -> Delivered:
@@ -169,24 +158,9 @@ class Delivery:
 
     async def _receive_small(self) -> Delivered:
         length = self._holding.length or 0
-        sink = MemorySink(length, self._limiter)
-        # Most come whole with their answer: the ticks look after the others, a timer for each would cost more.
-        self._small = task = asyncio.current_task()
-        self._begun_at = asyncio.get_running_loop().time()
-        try:
-            framing = await self._exchange.receive(sink)
-        except asyncio.CancelledError:
-            if task is None or not self._has_stalled or task.uncancel() > 0:
-                raise
-            raise self._stall_error() from None
-        finally:
-            self._small = None
-        return Delivered(position=length, framing=framing, small_body=sink.body)
-
-    def _end_stalled_small(self, now: float) -> None:
-        if self._small is not None and now - self._begun_at >= self._options.stall_timeout and not self._has_stalled:
-            self._has_stalled = True
-            self._small.cancel()
+        self._small = small = SmallBody(self._limiter, self._options)
+        framing = await small.receive(self._exchange, length)
+        return Delivered(position=length, framing=framing, small_body=small.body)
 
     async def _check_room(self, position: int) -> None:
         length = self._holding.length
@@ -204,7 +178,7 @@ class Delivery:
             if receiving.done():
                 return Delivered(position=await self._position_of(sink), framing=receiving.result())
             if self._stalled.done():
-                raise self._stall_error()
+                raise stall_error(self._options)
             return Delivered(position=sink.position, framing=Framing.LENGTH, was_cut=True)
         finally:
             receiving.cancel()
@@ -215,10 +189,6 @@ class Delivery:
     async def _position_of(self, sink: PartialFileSink) -> int:
         await sink.drain()
         return sink.position
-
-    def _stall_error(self) -> TransferFailed:
-        options = self._options
-        return TransferTimeout(f"Less than {options.stall_bytes:,} bytes came in {options.stall_timeout:g} s.")
 
     @property
     def connections(self) -> int:
@@ -270,7 +240,8 @@ class Delivery:
 
     def tick(self, now: float, *, flushes: bool) -> None:
         """Look for a stall; hand on what waits in a buffer for more."""
-        self._end_stalled_small(now)
+        if self._small is not None:
+            self._small.tick(now)
         sink, stall = self._sink, self._stall
         if sink is None or stall is None:
             return

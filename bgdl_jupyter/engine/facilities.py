@@ -8,7 +8,7 @@ import importlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
 
 from bgdl_jupyter.engine.commit import Committer
 from bgdl_jupyter.engine.hosts import Hosts
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.engine.loop import Place
     from bgdl_jupyter.engine.order import Journal
-    from bgdl_jupyter.engine.transfer import Transfer
     from bgdl_jupyter.storage.partial_file import PartialFile
     from bgdl_jupyter.transport.base import Transport
 
@@ -69,6 +68,13 @@ async def _always(_: str) -> bool:
     return True
 
 
+class Ticking(Protocol):
+    """What looks around four times a second."""
+
+    def tick(self, now: float) -> None:
+        """Do so; ``now`` is monotonic."""
+
+
 class Facilities:
     """
     The shared means of all transfers of one process.
@@ -97,7 +103,7 @@ class Facilities:
         self._pool = ThreadPoolExecutor(_POOL_SIZE, thread_name_prefix="bgdl-disk")
         self._kinds: dict[str, Callable[[], Transport]] = {}
         self._transports: dict[Callable[[], Transport], Transport] = {}
-        self._active: set[Transfer] = set()
+        self._active: set[Ticking] = set()
         self._turns = ShortTurns()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -127,14 +133,14 @@ class Facilities:
         """Make the bytes that were written to a file durable."""
         await self.run(file.sync)
 
-    def watch(self, transfer: Transfer) -> None:
+    def watch(self, transfer: Ticking) -> None:
         """Call ``transfer.tick(now)`` four times a second until `unwatch`."""
         self._active.add(transfer)
         self._turns.begin()
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
 
-    def unwatch(self, transfer: Transfer) -> None:
+    def unwatch(self, transfer: Ticking) -> None:
         """End the ticks."""
         self._active.discard(transfer)
         if not self._active:

@@ -117,15 +117,17 @@ class Finishing:
         self._tell(TransferActivity.COMMITTING, reason=words)
 
     def _finished(self, path: Path, *, is_ours: bool) -> Finished:
-        expected = self._holding.expected_digest
+        holding, expected = self._holding, self._holding.expected_digest
         return Finished(
             order=self._order,
-            holding=self._holding,
+            durable=holding.durable,
+            holding=holding,
+            file=holding.file,
             destination=path,
             is_ours=is_ours,
             small_body=self._fetched.small_body,
-            size=self._holding.length or self._holding.written.total,
-            integrity=integrity_of(self._holding, self._fetched.framing),
+            size=holding.length or holding.written.total,
+            integrity=integrity_of(expected, holding.resource, self._fetched.framing),
             digest=str(expected) if expected else None,
             publish=self._publish,
         )

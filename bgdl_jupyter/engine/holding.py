@@ -34,6 +34,8 @@ from bgdl_jupyter.storage.publishing import find_published
 from bgdl_jupyter.storage.writer import BUFFER_SIZE
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.resource import Resource
     from bgdl_jupyter.storage.descriptor import FileIdentity
@@ -155,25 +157,13 @@ class Holding:
     async def open_file(self) -> PartialFile:
         """Return the partial file, made now if there is none."""
         if self.file is None:
-            self.file = await self._facilities.run(self.create_file)
+            self.file = await self._facilities.run(self._create_file)
             await self._remember(self._present())
         return self.file
 
-    def create_file(self, folder: Folder | None = None) -> PartialFile:
-        """Make an empty partial file, in its folder where that is open anyway; for the threads of the pool."""
-        if folder is None:
-            with Folder(self._order.directory, is_made=True) as opened:
-                return self.create_file(opened)
-        operation_id, epoch = self._order.operation_id, self._durable.epoch
-        if self._durable.file is not None:
-            return PartialFile.create_in(folder, operation_id, epoch)
-        # A kernel that died before its first record left one that nobody knows anything about.
-        discard_leftovers(folder.path, operation_id, epoch - 1)
-        try:
-            return PartialFile.create_in(folder, operation_id, epoch)
-        except PartialFileExists:
-            discard_leftovers(folder.path, operation_id, epoch)
-        return PartialFile.create_in(folder, operation_id, epoch)
+    def _create_file(self) -> PartialFile:
+        with Folder(self._order.directory, is_made=True) as folder:
+            return create_file(folder, self._order.operation_id, self._durable)
 
     def adopt(self, resource: Resource) -> None:
         """Take the resource as the one that the bytes belong to, and its digest as the one to check."""
@@ -382,14 +372,17 @@ class Holding:
         """Return the record that announces the commit."""
         return replace(self._present(), finished=self.written, committing=str(path))
 
-    def small_to_commit(self, path: Path, size: int) -> Durable:
-        """Return the record that announces the commit of a body that was never recorded: what is there, and where."""
-        durable = self._durable
-        return replace(
-            durable,
-            resource=None,
-            finished=RangeSet.of([(0, size)]),
-            file=self._identity(),
-            file_epoch=durable.epoch,
-            committing=str(path),
-        )
+
+def create_file(folder: Folder, operation_id: UUID, durable: Durable) -> PartialFile:
+    """Make an empty partial file in an open folder; for the threads of the pool."""
+    epoch = durable.epoch
+    if durable.file is not None:
+        return PartialFile.create_in(folder, operation_id, epoch)
+    # A kernel that died before its first record left one that nobody knows anything about.
+    if epoch > 1:
+        discard_leftovers(folder.path, operation_id, epoch - 1)
+    try:
+        return PartialFile.create_in(folder, operation_id, epoch)
+    except PartialFileExists:
+        discard_leftovers(folder.path, operation_id, epoch)
+    return PartialFile.create_in(folder, operation_id, epoch)

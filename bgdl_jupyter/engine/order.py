@@ -124,6 +124,24 @@ class Durable:
             source=int(record.get("source", 0)),
         )
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to begin from: neither bytes nor a file nor a place that had some."""
+        return self.file is None and self.resource is None and not self.finished and not self.source
+
+    def announced(self, size: int, file: FileIdentity, path: Path) -> Durable:
+        """Return the record that a small body is in a file, and which name that is about to get."""
+        return Durable(
+            epoch=self.epoch,
+            finished=RangeSet.of([(0, size)]),
+            file=file,
+            file_epoch=self.epoch,
+            is_disputed=self.is_disputed,
+            restarts=self.restarts,
+            committing=str(path),
+            source=self.source,
+        )
+
     def forgotten(self) -> Durable:
         """Return the state of an operation that begins from nothing."""
         return replace(self, resource=None, finished=EMPTY, file=None, restarts=0, committing=None)

@@ -10,9 +10,9 @@ cannot.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush, heapreplace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from bgdl_jupyter.engine.lanes import Lanes
 from bgdl_jupyter.status import BackgroundTransferBehavior, BackgroundTransferPriority
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bgdl_jupyter.engine.lanes import Lane
 
@@ -77,13 +77,15 @@ class Running:
     @classmethod
     def of(cls, candidates: Iterable[Candidate]) -> Running:
         """Count operations that run."""
-        running = tuple(candidates)
-        return cls(
-            total=len(running),
-            per_host=Counter(each.host for each in running),
-            per_group=Counter(each.group for each in running),
-            not_high_per_group=Counter(each.group for each in running if not each.is_high),
-        )
+        total, per_host, per_group, not_high = 0, dict[str, int](), dict[str, int](), dict[str, int]()
+        for each in candidates:  # in one go: it is counted for every few files that end
+            host, group = each.host, each.group
+            total += 1
+            per_host[host] = per_host.get(host, 0) + 1
+            per_group[group] = per_group.get(group, 0) + 1
+            if not each.is_high:
+                not_high[group] = not_high.get(group, 0) + 1
+        return cls(total=total, per_host=per_host, per_group=per_group, not_high_per_group=not_high)
 
 
 def admit(
@@ -174,9 +176,9 @@ class _Room:
         self._limits = limits
         self._held_hosts = held_hosts
         self._left = limits.max_parallel - running.total
-        self._per_host = Counter(running.per_host)
-        self._per_group = Counter(running.per_group)
-        self._not_high = Counter(running.not_high_per_group)
+        self._per_host = dict(running.per_host)
+        self._per_group = dict(running.per_group)
+        self._not_high = dict(running.not_high_per_group)
 
     @property
     def is_left(self) -> bool:
@@ -185,23 +187,25 @@ class _Room:
     def has_host_for(self, candidate: Candidate) -> bool:
         host = candidate.host
         most = self._limits.max_parallel_per_host
-        return host not in self._held_hosts and self._per_host[host] < min(most, self._limits.hosts.get(host, most))
+        allowed = min(most, self._limits.hosts.get(host, most))
+        return host not in self._held_hosts and self._per_host.get(host, 0) < allowed
 
     def has_group_for(self, candidate: Candidate) -> bool:
         group = self._limits.groups.get(candidate.group)
         if group is None:
             return True
-        if group.max_parallel is not None and self._per_group[candidate.group] >= group.max_parallel:
+        if group.max_parallel is not None and self._per_group.get(candidate.group, 0) >= group.max_parallel:
             return False
         is_serial = group.behavior is BackgroundTransferBehavior.SERIALIZED
-        return not is_serial or candidate.is_high or not self._not_high[candidate.group]
+        return not is_serial or candidate.is_high or not self._not_high.get(candidate.group)
 
     def take(self, candidate: Candidate) -> None:
+        host, group = candidate.host, candidate.group
         self._left -= 1
-        self._per_host[candidate.host] += 1
-        self._per_group[candidate.group] += 1
+        self._per_host[host] = self._per_host.get(host, 0) + 1
+        self._per_group[group] = self._per_group.get(group, 0) + 1
         if not candidate.is_high:
-            self._not_high[candidate.group] += 1
+            self._not_high[group] = self._not_high.get(group, 0) + 1
 
 
 class Queue:
@@ -226,6 +230,11 @@ class Queue:
     def lanes(self) -> Lanes[Candidate]:
         """What waits; follows the queue, and is changed by it alone."""
         return self._lanes
+
+    def first_of_each_lane(self) -> Iterator[Candidate]:
+        """Give what waits, lane by lane in turn: the first of each, then the second."""
+        in_turn = zip_longest(*self._lanes.values())
+        return (each for turn in in_turn for each in turn if each is not None)
 
     def add(self, candidate: Candidate) -> None:
         """Let an operation wait; one that waits already is put into its new place."""

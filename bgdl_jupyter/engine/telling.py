@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bgdl_jupyter.engine.progress import RateMeter
 from bgdl_jupyter.events import (
@@ -21,8 +21,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from bgdl_jupyter.engine.holding import Holding
+    from bgdl_jupyter.ranges import RangeSet
     from bgdl_jupyter.resource import Resource
+
+
+class Bytes(Protocol):
+    """What there is to tell about: how long the whole is, and which ranges of it are in the file."""
+
+    @property
+    def length(self) -> int | None:
+        """The size of the whole, None while it is unknown."""
+
+    @property
+    def written(self) -> RangeSet:
+        """What is in the file."""
 
 
 class Telling:
@@ -33,7 +45,7 @@ class Telling:
     time to be seen.
     """
 
-    def __init__(self, operation_id: UUID, holding: Holding, publish: Callable[[Event], None]) -> None:
+    def __init__(self, operation_id: UUID, holding: Bytes, publish: Callable[[Event], None]) -> None:
         self._operation_id = operation_id
         self._holding = holding
         self._publish = publish

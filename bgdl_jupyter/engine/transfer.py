@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.asking import Asking
 from bgdl_jupyter.engine.connections import Crew, may_split
-from bgdl_jupyter.engine.delivery import Delivered, Delivery, check_acceptable, is_small
+from bgdl_jupyter.engine.delivery import Delivered, Delivery, check_acceptable
 from bgdl_jupyter.engine.finishing import Fetched, Finishing
 from bgdl_jupyter.engine.holding import Holding
 from bgdl_jupyter.engine.patience import Patience
 from bgdl_jupyter.engine.sink import OverlapMismatch
+from bgdl_jupyter.engine.small_body import is_small
 from bgdl_jupyter.engine.sources import Sources
 from bgdl_jupyter.engine.tail import look_behind
 from bgdl_jupyter.engine.telling import Telling
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bgdl_jupyter.engine.facilities import Facilities
+    from bgdl_jupyter.engine.first import First
     from bgdl_jupyter.engine.order import Durable, Order, Park, RequestMaker
     from bgdl_jupyter.engine.rate_limit import CombinedLimiter
     from bgdl_jupyter.events import Event
-    from bgdl_jupyter.resource import Answer, Resource
+    from bgdl_jupyter.resource import Answer, Resource, Validator
     from bgdl_jupyter.transport.base import Exchange
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,8 @@ class Transfer:
         Is told everything that happens.
     draw:
         Random numbers in [0, 1) for the jitter.
+    first:
+        What the first exchange brought, where there was one already.
     """
 
     def __init__(
@@ -88,6 +92,7 @@ class Transfer:
         leave: Callable[[], None],
         publish: Callable[[Event], None],
         draw: Callable[[], float],
+        first: First | None = None,
     ) -> None:
         self._order = order
         self._facilities = facilities
@@ -111,8 +116,11 @@ class Transfer:
             order, fetched, holding=self._holding, facilities=facilities, tell=self._telling.activity, publish=publish
         )
         self._wanted = Wanted(self._holding, order.options)
-        self._was_answered = False
-        self._has_body = False
+        self._first = first
+        self._was_answered = first is not None and first.was_answered
+        self._has_body = first is not None and first.has_body
+        if first is not None:
+            self._asking.host = first.host
         self._gives_no_parts = False
         self._has_broken_coding = False
 
@@ -207,6 +215,9 @@ class Transfer:
 
     async def _attempt(self) -> None:
         """Ask for the first missing range, and take what the answer allows."""
+        first, self._first = self._first, None
+        if first is not None and first.failure is not None:
+            raise first.failure
         gap = self._holding.first_gap(self._wanted.position)
         kept = self._holding.kept_from(gap.start)
         asked = self._holding.overlap_before(gap, kept)
@@ -214,11 +225,13 @@ class Transfer:
             await self._start_over("nothing proves that the server still has the same file")
             gap, kept = ByteRange(0, 0), self._holding.kept_from(0)
         condition = kept.validator
-        self._telling.activity(TransferActivity.CONNECTING)
+        opened = first.opened if first is not None else None
+        if opened is None:
+            self._telling.activity(TransferActivity.CONNECTING)
         for _ in range(_MOST_QUESTIONS):
-            request = await self._asking.request(asked, gap, condition)
-            self._has_body = request.body is not None
-            async with await self._asking.open(request) as exchange:
+            opening = opened or await self._ask(asked, gap, condition)
+            opened = None
+            async with opening as exchange:
                 self._was_answered = True
                 decision = decide(kept, asked, exchange.answer, was_conditional=condition is not None)
                 match decision.verdict:
@@ -235,6 +248,13 @@ class Transfer:
         raise ProtocolViolation(
             f"The answer cannot be used: {decision.reason}.", web_error_status=_UNASKED if asked is None else None
         )
+
+    async def _ask(
+        self, asked: ByteRange | None, gap: ByteRange, condition: Validator | None
+    ) -> AbstractAsyncContextManager[Exchange]:
+        request = await self._asking.request(asked, gap, condition)
+        self._has_body = request.body is not None
+        return await self._asking.open(request)
 
     async def _take(self, exchange: Exchange, decision: Decision, gap: ByteRange) -> None:
         """Deliver a usable body."""

@@ -146,14 +146,14 @@ class Uploads:
 
     async def _complete(self, finished: Finished, url: str) -> None:
         # The private file goes first: a crash before the record costs another fetch, never space for ever.
-        await finished.holding.discard_file()
+        await finished.held.discard_file()
         completed = finished.completed(url)
         await self._facilities.journal.remember_completed([completed])
         finished.publish(completed)
 
     async def _stage(self, finished: Finished) -> Path:
         """Have all bytes on the disk."""
-        holding = finished.holding
+        holding = finished.held
         file = await holding.open_file()
         if finished.small_body is not None:
             await self._facilities.run(file.write, finished.small_body, 0)
@@ -166,8 +166,8 @@ class Uploads:
         self, finished: Finished, publisher: Publisher, staged: Path, tell: Callable[[str], None]
     ) -> str:
         while True:
-            choice = await self.run(publisher.choose, staged, finished.holding.durable.committing)
-            await finished.holding.announce(choice.url)
+            choice = await self.run(publisher.choose, staged, finished.held.durable.committing)
+            await finished.held.announce(choice.url)
             if choice.is_there or await self._upload(finished, publisher, staged, choice.url, tell):
                 return choice.url
 

@@ -11,6 +11,7 @@ from bgdl_jupyter.transport.base import Framing
 if TYPE_CHECKING:
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.engine.holding import Holding
+    from bgdl_jupyter.resource import Digest, Resource
 
 
 async def has_right_digest(holding: Holding, facilities: Facilities, small_body: memoryview | None) -> bool:
@@ -26,18 +27,22 @@ async def has_right_digest(holding: Holding, facilities: Facilities, small_body:
     if expected is None or running is None:
         return True
     if small_body is not None:
-        hashed = new_hash(expected.algorithm)
-        hashed.update(small_body)
-        return hashed.digest().hex() == expected.value
+        return body_has(expected, small_body)
     file = await holding.open_file()
     assert holding.length is not None  # noqa: S101 (the file is whole)
     return await facilities.run(running.finish, file, holding.length) == expected.value
 
 
-def integrity_of(holding: Holding, framing: Framing) -> Integrity:
-    """Return what was checked of a file that is whole."""
-    resource = holding.resource
-    if holding.expected_digest is not None:
+def body_has(expected: Digest, body: memoryview) -> bool:
+    """Whether a small body has a digest."""
+    hashed = new_hash(expected.algorithm)
+    hashed.update(body)
+    return hashed.digest().hex() == expected.value
+
+
+def integrity_of(expected: Digest | None, resource: Resource | None, framing: Framing) -> Integrity:
+    """Return what was checked of a file that is whole; ``expected`` is the digest that it was found to have."""
+    if expected is not None:
         return Integrity.DIGEST
     if resource is None or framing is Framing.CLOSED:
         return Integrity.NONE

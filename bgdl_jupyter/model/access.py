@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _LOWER: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _VARIABLES: Final = (*_LOWER, *(name.upper() for name in _LOWER), "REQUEST_METHOD")
+# Thousands of files a second ask; what is set in the environment meanwhile holds for those that come after.
+_MOMENT: Final = 0.02
 _PROXIED: Final = frozenset({"http", "https"})
 
 
@@ -37,7 +39,7 @@ def proxy_of(operation: DownloadOperation, uri: str) -> ProxyServer | None:
 
 
 class Surroundings:
-    """What the environment says about proxies, read once for all that ask in one turn of the loop."""
+    """What the environment says about proxies, read once for all that ask in the same moment."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -56,7 +58,7 @@ class Surroundings:
             return None
         if self._proxies is None:
             self._proxies = _environment(*(os.environ.get(name) for name in _VARIABLES))
-            self._loop.call_soon(self._forget)
+            self._loop.call_later(_MOMENT, self._forget)
         return self._proxies
 
     def _forget(self) -> None:

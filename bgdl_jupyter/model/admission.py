@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import sys
 import time
 from dataclasses import replace
@@ -13,7 +14,7 @@ from bgdl_jupyter.engine.scheduler import Candidate, Limits, Queue, Running, adm
 from bgdl_jupyter.uris import origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from uuid import UUID
 
     from bgdl_jupyter.engine.hosts import Hosts
@@ -45,8 +46,9 @@ class Admission:
         self._start = start
         self._queue = Queue()
         self._unlimited = Queue()
-        self._running: dict[UUID, Candidate] = {}
-        self._readmissions: dict[UUID, asyncio.Future[None]] = {}
+        # By the number in the name: to hash that is dear.
+        self._running: dict[int, Candidate] = {}
+        self._readmissions: dict[int, asyncio.Future[None]] = {}
         self._is_due = False
         self._is_open = True
         self._release: asyncio.TimerHandle | None = None
@@ -75,9 +77,13 @@ class Admission:
         return self._queue.remove(operation_id) or self._unlimited.remove(operation_id)
 
     def leave(self, operation_id: UUID) -> None:
-        """Give a place back."""
-        self._running.pop(operation_id, None)
-        self.look_soon()
+        """Give a place back, where it has one."""
+        if self._running.pop(operation_id.int, None) is not None:
+            self.look_soon()
+
+    def next_few(self, count: int) -> Iterator[UUID]:
+        """Give the names of some that wait, among them those that are likely to be let in next."""
+        return (each.operation_id for each in itertools.islice(self._queue.first_of_each_lane(), count))
 
     def look_soon(self) -> None:
         """Look for who may run, once for all that happens in this turn of the loop."""
@@ -117,8 +123,8 @@ class Admission:
         if candidate is None:
             return
         if takes_place:
-            self._running[operation_id] = candidate
-        waiting = self._readmissions.pop(operation_id, None)
+            self._running[operation_id.int] = candidate
+        waiting = self._readmissions.pop(operation_id.int, None)
         if waiting is None:
             self._start(operation_id)
         elif not waiting.done():
@@ -129,12 +135,12 @@ class Admission:
         self.leave(operation.guid)
         await asyncio.sleep(max(0.0, until - time.monotonic()))
         back()
-        turn = self._readmissions[operation.guid] = self._loop.create_future()
+        turn = self._readmissions[operation.guid.int] = self._loop.create_future()
         self.enqueue(operation)
         try:
             await turn
         finally:
-            self._readmissions.pop(operation.guid, None)
+            self._readmissions.pop(operation.guid.int, None)
             self.withdraw(operation.guid)
 
     def make_current(self, operation: DownloadOperation) -> list[tuple[UUID, float]]:

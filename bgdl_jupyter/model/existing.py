@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.errors import DestinationExists
@@ -15,7 +16,6 @@ from bgdl_jupyter.storage.digests import new_hash, parse_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from bgdl_jupyter.model.draft import Draft
     from bgdl_jupyter.model.operation import DownloadOperation
@@ -104,13 +104,25 @@ def _was_verified(operation: DownloadOperation) -> bool:
 
 async def check_free(runner: Runner, operation: DownloadOperation, path: Path) -> None:
     """Refuse a name that the server gave where a file has it already that is not ours to replace."""
-    footprint = await runner.facilities.looking.footprint(path)
+    footprint = await runner.facilities.looking.footprint(str(path))
     if footprint is None or operation.collision in _ALWAYS_FREE:
         return
     if operation.collision is CreationCollisionOption.FAIL_IF_EXISTS:
         raise DestinationExists(f"{str(path)!r} exists.")
     if footprint not in ours_to_replace(runner, operation.application, operation.identity):
         raise _foreign(path, has_digest=operation.expected_digest is not None)
+
+
+def path_to_look_at(operation: DownloadOperation) -> str | None:
+    """Return where a file may be already that is to be taken as it is; None where there can be none of that kind."""
+    values = operation.values
+    is_open = values["collision"] is CreationCollisionOption.OPEN_IF_EXISTS
+    if not is_open or values["store_url"] or operation.durable.file is not None:
+        return None
+    path = values["result_file"]
+    if path is None:
+        return str(operation.directory / operation.name) if values["checksum"] else None
+    return str(path)
 
 
 async def take_as_it_is(
@@ -129,17 +141,12 @@ async def take_as_it_is(
     values = operation.values
     if values["store_url"]:
         return await _take_from_store(runner, operation)
-    if values["collision"] is not CreationCollisionOption.OPEN_IF_EXISTS or operation.durable.file is not None:
+    digest = operation.expected_digest if values["checksum"] else None
+    place = path_to_look_at(operation)
+    footprint = await runner.facilities.looking.footprint(place) if place is not None else None
+    if place is None or footprint is None:
         return False
-    digest = operation.expected_digest
-    path = operation.result_file
-    if path is None:
-        if digest is None:
-            return False
-        path = operation.directory / operation.name
-    footprint = await runner.facilities.looking.footprint(path)
-    if footprint is None:
-        return False
+    path = Path(place)
     runner.publish(ActivityChanged(operation_id=operation.guid, activity=TransferActivity.VERIFYING))
     is_right = digest is not None and await runner.facilities.run(_has_digest, path, digest)
     if operation.result_file is None and not (is_right and await claim(path)):

@@ -32,13 +32,16 @@ class SharedValues(dict[str, Any]):
     ----------
     record:
         What is recorded of them, by whoever records: kept with them, since it is the same for all, too.
+    derived:
+        What else was worked out from them, likewise.
     """
 
-    __slots__ = ("record",)
+    __slots__ = ("derived", "record")
 
     def __init__(self, values: Mapping[str, Any], record: CommonRecord | None = None) -> None:
         super().__init__(values)
         self.record = record
+        self.derived: dict[str, Any] = {}
 
 
 class TraitValues(dict[str, Any]):
@@ -141,6 +144,10 @@ class Light(Owned):
     def peek(self, name: str) -> Any:
         """Return the value of a trait as it is kept, not to be changed; None where it has none yet."""
         return self._trait_values.peek(name)
+
+    def shares(self, *names: str) -> bool:
+        """Whether it has none of these traits for itself: then they are as with all its like."""
+        return self._trait_values.keys().isdisjoint(names)
 
     @property
     def shared(self) -> SharedValues:

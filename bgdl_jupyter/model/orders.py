@@ -24,8 +24,6 @@ from bgdl_jupyter.uris import SplitUri, origin_of
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
-    import ssl
-
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.resource import Validator
@@ -52,19 +50,36 @@ class AttentionNeeded(Exception):
 def order_of(operation: DownloadOperation, *, replaces: frozenset[Footprint] = frozenset()) -> Order:
     """Return what the transfer of an operation is to achieve; ``replaces`` are the files that it may replace."""
     values = operation.values
-    settings = operation.peek("options") or {}
+    store_url = values["store_url"]
+    path = operation.result_file if not store_url else _staged_name(operation)
     return Order(
         operation_id=values["guid"],
         directory=values["directory"],
-        destination=operation.result_file if not values["store_url"] else _staged_name(operation),
-        fallback_name=operation.name,
+        destination=path,
+        fallback_name=path.name if path is not None else operation.name,
         collision=values["collision"],
         digest=operation.expected_digest if values["checksum"] else None,
         replaces=replaces,
         sources=(values["requested_uri"], *(operation.peek("mirrors") or ())),
-        publisher=publisher_of(operation) if values["store_url"] else None,
-        options=_options(values["method"], values["is_random_access_required"], *map(settings.get, _SETTINGS)),
+        publisher=publisher_of(operation) if store_url else None,
+        options=_options_of(operation),
     )
+
+
+def _options_of(operation: DownloadOperation) -> Options:
+    """Return the options of a transfer; worked out once for all that have their settings in common."""
+    if not operation.shares("method", "is_random_access_required", "options"):
+        return _make_options(operation)
+    derived = operation.shared.derived
+    found: Options | None = derived.get("options")
+    if found is None:
+        found = derived["options"] = _make_options(operation)
+    return found
+
+
+def _make_options(operation: DownloadOperation) -> Options:
+    values, settings = operation.values, operation.peek("options") or {}
+    return _options(values["method"], values["is_random_access_required"], *map(settings.get, _SETTINGS))
 
 
 _SETTINGS: Final = (
@@ -131,15 +146,20 @@ async def make_request(
     TransferFailed
         A secret part of a mirror's URI is lost.
     """
-    await recall_secrets(runner, operation, source=source)
+    if operation.has_secrets:
+        await recall_secrets(runner, operation, source=source)
     values, secrets = operation.values, operation.given_secrets
     settings = operation.peek("options") or {}
     uri = other or _uri_of(operation, source)
     is_own_origin = (source == 0 and other is None) or origin_of(uri.public) == origin_of(values["requested_uri"])
     try:
         environment = runner.surroundings.proxies_for(uri.public, proxy=values["proxy"], options=settings)
-        credential = await _credential(runner, operation, uri, is_own_origin=is_own_origin)
-        ssl_context = await _ssl_context(runner, operation)
+        credential = secrets.server if is_own_origin else None
+        if secrets.provider is not None or settings.get("use_netrc"):
+            credential = await _credential(runner, operation, uri, is_own_origin=is_own_origin)
+        ssl_context = secrets.ssl_context
+        if ssl_context is None and settings.get("ca_file"):
+            ssl_context = await runner.facilities.run(trusting, settings["ca_file"])
     except InvalidRequest as error:  # of the environment or a file, found out only now
         raise TransferFailed(str(error)) from None
     headers: list[tuple[str, str | Secret]] = []
@@ -155,7 +175,7 @@ async def make_request(
         stop=stop,
         condition=condition,
         credential=credential,
-        proxy=proxy_of(operation, uri.public),
+        proxy=proxy_of(operation, uri.public) if values["proxy"] else None,
         environment=environment,
         safety=_safety(*map(settings.get, _SAFETY)),
         ssl_context=ssl_context,
@@ -191,13 +211,6 @@ async def _credential(
     if given is not None or uri.user_info is not None or not (operation.peek("options") or {}).get("use_netrc"):
         return given
     return await runner.facilities.run(credential_from_netrc, origin_of(uri.public).host)
-
-
-async def _ssl_context(runner: Runner, operation: DownloadOperation) -> ssl.SSLContext | None:
-    ca_file, given = (operation.peek("options") or {}).get("ca_file"), operation.given_secrets.ssl_context
-    if given is not None or not ca_file:
-        return given
-    return await runner.facilities.run(trusting, ca_file)
 
 
 async def recall_secrets(runner: Runner, operation: DownloadOperation, *, source: int = 0) -> None:

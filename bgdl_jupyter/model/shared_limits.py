@@ -69,5 +69,7 @@ class SharedLimits:
             return []
         if group is None:
             return [self._facilities.limiter]
-        key = group.key
-        return [self._facilities.limiter, self._of_groups.setdefault(key, RateLimiter(group.max_rate))]
+        limiter = self._of_groups.get(group.key)
+        if limiter is None:
+            limiter = self._of_groups[group.key] = RateLimiter(group.max_rate)
+        return [self._facilities.limiter, limiter]

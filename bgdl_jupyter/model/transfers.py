@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import random
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
+from bgdl_jupyter.engine.at_once import AtOnce
 from bgdl_jupyter.engine.order import LeaseLost
 from bgdl_jupyter.engine.transfer import Transfer
 from bgdl_jupyter.errors import BackgroundTransferError, DiskFull, TransferFailed, error_from_record, error_to_record
 from bgdl_jupyter.events import ActivityChanged
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.checksum_fetches import ChecksumFiles
-from bgdl_jupyter.model.existing import ours_to_replace, take_as_it_is
+from bgdl_jupyter.model.existing import ours_to_replace, path_to_look_at, take_as_it_is
 from bgdl_jupyter.model.orders import (
     AttentionNeeded,
     choose_destination,
@@ -32,11 +34,13 @@ from bgdl_jupyter.storage.records import RowConflict
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
     from pathlib import Path
     from uuid import UUID
 
-    from bgdl_jupyter.engine.order import Park
+    from bgdl_jupyter.engine.first import First
+    from bgdl_jupyter.engine.order import Order, Park
+    from bgdl_jupyter.engine.rate_limit import CombinedLimiter
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
 
@@ -61,9 +65,10 @@ class Transfers:
         self._runner = runner
         # By the number in the name, as the registry has them.
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._under_way: dict[int, Transfer] = {}
+        self._under_way: dict[int, AtOnce] = {}
         self._is_stopping = False
         self._checksum_files = ChecksumFiles(runner)
+        runner.facilities.looking.ahead = self._paths_ahead
         self.draw = random.random
 
     def __contains__(self, operation_id: UUID) -> bool:
@@ -119,7 +124,7 @@ class Transfers:
         ended: Callable[[DownloadOperation], None],
     ) -> None:
         operation_id = operation.values["guid"]
-        task = self._tasks[operation_id.int] = self._runner.place.spawn(work, name=f"{name} {operation_id}")
+        task = self._tasks[operation_id.int] = self._runner.place.spawn(work, name=f"{name} {operation_id.hex}")
         # As a callback: a task that is canceled before its first step never reaches a `finally`.
         task.add_done_callback(lambda _: ended(operation))
 
@@ -165,34 +170,61 @@ class Transfers:
     def _claimer_of(self, operation: DownloadOperation) -> Callable[[Path], Awaitable[bool]]:
         return lambda path: claim_path(self._runner, operation, path)
 
+    def _paths_ahead(self, count: int) -> Iterator[str]:
+        """Give the paths that will be looked at next."""
+        for operation_id in self._runner.admission.next_few(count):
+            operation = self._runner.registry.find(operation_id)
+            path = path_to_look_at(operation) if operation is not None else None
+            if path is not None:
+                yield path
+
     async def _run(self, operation: DownloadOperation) -> None:
-        if operation.values["store_url"]:
+        values = operation.values
+        if values["store_url"]:
             await recall_secrets(self._runner, operation)
-        await self._checksum_files.resolve(operation, park=self._park_of(operation), draw=self.draw)
+        if (operation.peek("options") or {}).get("checksum_file"):
+            await self._checksum_files.resolve(operation, park=self._park_of(operation), draw=self.draw)
         if await take_as_it_is(self._runner, operation, claim=self._claimer_of(operation)):
             return
-        number = operation.values["guid"].int
-        transfer = self._under_way[number] = self._transfer_of(operation)
+        number = values["guid"].int
+        run = self._under_way[number] = self._run_of(operation)
         try:
-            await transfer.run()
+            await run.run()
         finally:
             del self._under_way[number]
 
-    def _transfer_of(self, operation: DownloadOperation) -> Transfer:
+    def _run_of(self, operation: DownloadOperation) -> AtOnce:
         runner = self._runner
         replaces = ours_to_replace(runner, operation.values["application"], operation.identity)
         order = order_of(operation, replaces=replaces)
+        limiter = runner.limits.limiter_of(operation, runner.group_of(operation))
+        return AtOnce(
+            order,
+            operation.durable,
+            facilities=runner.facilities,
+            limiter=limiter,
+            make_request=functools.partial(make_request, runner, operation),
+            leave=functools.partial(runner.admission.leave, order.operation_id),
+            publish=runner.publish,
+            otherwise=functools.partial(self._transfer_of, operation, order, limiter),
+        )
+
+    def _transfer_of(
+        self, operation: DownloadOperation, order: Order, limiter: CombinedLimiter, first: First | None
+    ) -> Transfer:
+        runner = self._runner
         return Transfer(
             order,
             operation.durable,
             facilities=runner.facilities,
-            limiter=runner.limits.limiter_of(operation, runner.group_of(operation)),
-            make_request=lambda **which: make_request(runner, operation, **which),
+            limiter=limiter,
+            make_request=functools.partial(make_request, runner, operation),
             choose_destination=lambda resource: choose_destination(runner, operation, order.path_for(resource)),
             park=self._park_of(operation),
-            leave=lambda: runner.admission.leave(order.operation_id),
+            leave=functools.partial(runner.admission.leave, order.operation_id),
             publish=runner.publish,
             draw=self.draw,
+            first=first,
         )
 
     def _park_of(self, operation: DownloadOperation) -> Park:

@@ -49,10 +49,10 @@ class Footprint(NamedTuple):
         return cls(status.st_ino, status.st_size, status.st_mtime_ns)
 
     @classmethod
-    def at(cls, path: Path) -> Footprint | None:
+    def at(cls, path: Path | str) -> Footprint | None:
         """Return the footprint of what a path itself leads to; None where there is nothing."""
         try:
-            return cls.of(path.lstat())
+            return cls.of(os.lstat(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
 

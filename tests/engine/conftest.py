@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from bgdl_jupyter.engine.at_once import AtOnce
 from bgdl_jupyter.engine.facilities import Facilities, known_schemes
 from bgdl_jupyter.engine.loop import LoopPlace
 from bgdl_jupyter.engine.order import Durable, LeaseLost, Options, Order
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from bgdl_jupyter.engine.first import First
     from bgdl_jupyter.resource import Resource, Validator
 
 E = TypeVar("E", bound=Event)
@@ -89,19 +91,35 @@ class Fetch:
     def durable(self) -> Durable:
         return self.journal.durable.get(self.operation_id, Durable(epoch=self.epoch, file_epoch=self.epoch))
 
-    def transfer(self) -> Transfer:
+    def transfer(self) -> AtOnce:
+        """Return one run, as an operation has it."""
+        return AtOnce(
+            self._order(),
+            replace(self.durable, epoch=self.epoch),
+            facilities=self.facilities,
+            limiter=CombinedLimiter(),
+            make_request=self._request,
+            leave=lambda: None,
+            publish=self._publish,
+            otherwise=self.thorough,
+        )
+
+    def _order(self) -> Order:
         options = Options(**{"retry": RetryPolicy(max_retries=3), **self.settings})
-        destination = None if self.name is None else self.path
+        return Order(
+            operation_id=self.operation_id,
+            directory=self.folder,
+            destination=None if self.name is None else self.path,
+            fallback_name="fallback",
+            sources=(self.uri, *self.mirrors),
+            options=options,
+            **self.order,
+        )
+
+    def thorough(self, first: First | None = None) -> Transfer:
+        """Return what a file needs that does not come at once."""
         return Transfer(
-            Order(
-                operation_id=self.operation_id,
-                directory=self.folder,
-                destination=destination,
-                fallback_name="fallback",
-                sources=(self.uri, *self.mirrors),
-                options=options,
-                **self.order,
-            ),
+            self._order(),
             replace(self.durable, epoch=self.epoch),
             facilities=self.facilities,
             limiter=CombinedLimiter(),
@@ -111,6 +129,7 @@ class Fetch:
             leave=lambda: None,
             publish=self._publish,
             draw=lambda: 0.0,
+            first=first,
         )
 
     async def run(self) -> Completed:

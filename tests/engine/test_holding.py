@@ -46,7 +46,7 @@ async def test_a_watermark_is_recorded_only_after_the_bytes_are_durable(
 
     monkeypatch.setattr(PartialFile, "sync", note_sync)
     monkeypatch.setattr(one.journal, "remember", note_record)
-    transfer = one.transfer()
+    transfer = one.thorough()
     wrote = transfer._holding.wrote
 
     def note_behind(start: int, stop: int) -> None:
@@ -72,7 +72,7 @@ async def test_bytes_come_while_the_disk_takes_in_those_before(
     """A sync that takes its time stops nothing until the most that may be not durable has come."""
     spec = FileSpec(size=LARGE)
     one = fetch(fault_server({"/a": spec}).url("/a"), max_connections=1)
-    transfer = one.transfer()
+    transfer = one.thorough()
     sync, wrote = PartialFile.sync, transfer._holding.wrote
     has_come = threading.Event()
     came_in_time: list[bool] = []
@@ -135,7 +135,7 @@ async def test_a_cancel_during_the_transfer_closes_the_descriptor(
 ):
     server = fault_server({"/a": FileSpec(size=1_000_000, faults=(hold_after(500_000, until="go"),))})
     one = fetch(server.url("/a"))
-    transfer = one.transfer()
+    transfer = one.thorough()
     running = asyncio.ensure_future(transfer.run())
     await one.until(lambda: one.durable.file is not None)
     running.cancel()

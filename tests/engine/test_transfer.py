@@ -154,12 +154,13 @@ async def test_a_small_file_that_takes_its_time_is_told_of_on_the_way(fault_serv
     assert [type(each) for each in one.of(ResourceProbed)] == [ResourceProbed]
 
 
-@pytest.mark.parametrize("size", [SMALL, BIG])
+@pytest.mark.parametrize(("size", "is_thorough"), [(SMALL, False), (SMALL, True), (BIG, True)])
 async def test_what_a_transfer_had_in_memory_is_free_when_it_ends(
-    fault_server: StartFaultServer, fetch: NewFetch, size: int
+    *, fault_server: StartFaultServer, fetch: NewFetch, size: int, is_thorough: bool
 ):
     """The garbage collector comes late, and looks at everything that a notebook holds."""
-    transfer = fetch(fault_server({"/a": FileSpec(size=size)}).url("/a")).transfer()
+    one = fetch(fault_server({"/a": FileSpec(size=size)}).url("/a"))
+    transfer = one.thorough() if is_thorough else one.transfer()
     there = weakref.ref(transfer)
     gc.disable()
     try:
@@ -317,7 +318,7 @@ async def test_what_has_all_its_bytes_and_no_commit_is_not_fetched_again(
     spec = FileSpec(size=BIG)
     server = fault_server({"/a": spec})
     one = fetch(server.url("/a"))
-    blocked = one.transfer()
+    blocked = one.thorough()
     await blocked._fetch()
     await blocked._holding.settle()
     assert one.durable.finished.total == BIG
