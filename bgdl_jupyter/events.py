@@ -38,9 +38,10 @@ class OperationEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OperationAdded(OperationEvent):
-    """An operation exists: created, restored, or adopted from another application."""
+class OperationsAdded(Event):
+    """Operations exist, in this order: created, restored, or adopted from another application."""
 
+    operation_ids: tuple[UUID, ...]
     was_restored: bool = False
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from bgdl_jupyter import events
-from bgdl_jupyter.events import AlertDismissed, Event, EventStream, OperationAdded, OptionsChanged
+from bgdl_jupyter.events import AlertDismissed, Event, EventStream, OperationsAdded, OptionsChanged
 
 KINDS = [each for _, each in inspect.getmembers(events, inspect.isclass) if issubclass(each, Event)]
 
@@ -25,7 +25,7 @@ def test_an_event_is_a_frozen_value_that_is_named_in_full(kind):
 
 
 def test_what_happened_cannot_be_changed_afterwards():
-    happened = OperationAdded(operation_id=uuid4())
+    happened = OperationsAdded(operation_ids=(uuid4(),))
     with pytest.raises(dataclasses.FrozenInstanceError):
         happened.was_restored = True  # type: ignore[misc]  # that it is refused is the claim
 
@@ -50,8 +50,8 @@ def test_every_listener_is_told_every_event_in_order():
 def test_a_listener_hears_the_kinds_that_it_asked_for():
     stream = EventStream()
     heard: list[Event] = []
-    end = stream.subscribe(heard.append, OperationAdded, OptionsChanged)
-    told = [OperationAdded(operation_id=uuid4()), OptionsChanged(operation_id=uuid4())]
+    end = stream.subscribe(heard.append, OperationsAdded, OptionsChanged)
+    told = [OperationsAdded(operation_ids=(uuid4(),)), OptionsChanged(operation_id=uuid4())]
     for event in (told[0], AlertDismissed(alert_id="1"), told[1]):
         stream.publish(event)
     end()
@@ -128,10 +128,10 @@ def test_an_event_published_by_a_listener_reaches_all():
     heard: list[Any] = []
 
     def answer(event):
-        if isinstance(event, OperationAdded):
+        if isinstance(event, OperationsAdded):
             stream.publish(AlertDismissed(alert_id="because"))
 
     stream.subscribe(answer)
     stream.subscribe(heard.append)
-    stream.publish(OperationAdded(operation_id=uuid4()))
-    assert {type(event) for event in heard} == {OperationAdded, AlertDismissed}
+    stream.publish(OperationsAdded(operation_ids=(uuid4(),)))
+    assert {type(event) for event in heard} == {OperationsAdded, AlertDismissed}

@@ -44,9 +44,9 @@ class Lane(Sequence[W]):
     __slots__ = ("_length", "_pieces")
 
     def __init__(self, waiting: Iterable[W] = ()) -> None:
-        ordered = sorted(waiting, key=attrgetter("order"))
-        self._pieces = [ordered[start : start + _PIECE] for start in range(0, len(ordered), _PIECE)]
-        self._length = len(ordered)
+        self._pieces: list[list[W]] = []
+        self._length = 0
+        self.add_all(waiting)
 
     def __len__(self) -> int:
         return self._length
@@ -79,6 +79,20 @@ class Lane(Sequence[W]):
             self._pieces[number].insert(index, waiting)
             self._split(number)
         self._length += 1
+
+    def add_all(self, waiting: Iterable[W]) -> None:
+        """Put many in their places."""
+        ordered = sorted(waiting, key=attrgetter("order"))
+        if self._pieces and ordered and ordered[0].order < self._pieces[-1][-1].order:
+            for each in ordered:
+                self.add(each)
+            return
+        self._length += len(ordered)
+        room = _PIECE - len(self._pieces[-1]) if self._pieces else 0
+        if room > 0:
+            self._pieces[-1] += ordered[:room]
+            ordered = ordered[room:]
+        self._pieces += [ordered[start : start + _PIECE] for start in range(0, len(ordered), _PIECE)]
 
     def remove(self, waiting: W) -> None:
         """Take something out; it must be there."""
@@ -147,6 +161,17 @@ class Lanes(Mapping[LaneKey, Lane[W]]):
             self._heads[waiting.group].remove(lane[0])
         lane.add(waiting)
         self._heads[waiting.group].add(waiting)
+
+    def add_all(self, waiting: Iterable[W]) -> None:
+        """Put many in their places."""
+        by_key: dict[LaneKey, list[W]] = {}
+        for each in waiting:
+            by_key.setdefault((each.host, each.group), []).append(each)
+        for some in by_key.values():
+            best = min(some, key=attrgetter("order"))
+            self.add(best)
+            if len(some) > 1:  # none of these can be the head
+                self.lane_of(best).add_all(each for each in some if each is not best)
 
     def remove(self, waiting: W) -> None:
         """Take something out; it must be there."""

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from bgdl_jupyter.events import GroupChanged, OperationAdded, OperationEvent, OperationRemoved
+from bgdl_jupyter.events import GroupChanged, OperationEvent, OperationRemoved, OperationsAdded
 from bgdl_jupyter.frontends.far import FarTally
 from bgdl_jupyter.frontends.tally import MILLIONTHS, Entry, GroupKey, Tally
 from bgdl_jupyter.frontends.verbs import allowed_verbs
@@ -59,11 +59,14 @@ class Ledger:
         if isinstance(event, GroupChanged):
             self._noted_groups.add((event.application, event.name))
             return True
+        if isinstance(event, OperationsAdded):
+            if event.was_restored:
+                self._restored.update(event.operation_ids)
+            self._noted.update(dict.fromkeys(event.operation_ids))
+            return True
         if not isinstance(event, OperationEvent):
             return False
-        if isinstance(event, OperationAdded) and event.was_restored:
-            self._restored.add(event.operation_id)
-        elif isinstance(event, OperationRemoved):
+        if isinstance(event, OperationRemoved):
             self._restored.discard(event.operation_id)
         self._noted[event.operation_id] = None
         return True

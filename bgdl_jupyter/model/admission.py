@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.scheduler import Candidate, Limits, Queue, Running, admit
+from bgdl_jupyter.model.light import alike
 from bgdl_jupyter.uris import origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from uuid import UUID
 
     from bgdl_jupyter.engine.hosts import Hosts
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # So many are let in in one turn of the loop: a thousand that begin at once would keep it from all else.
 _AT_ONCE: Final = 8
+_QUEUED: Final = frozenset({"application", "group", "priority"})
 _NO_LIMITS: Final = Limits(max_parallel=_AT_ONCE, max_parallel_per_host=sys.maxsize)
 
 
@@ -63,6 +65,11 @@ class Admission:
         self.withdraw(operation.values["guid"])
         queue = self._unlimited if operation.is_unconstrained else self._queue
         queue.add(candidate_of(operation))
+        self.look_soon()
+
+    def enqueue_all(self, operations: Iterable[DownloadOperation]) -> None:
+        """Let many wait that did not yet, and have our limits."""
+        self._queue.add_all(candidates_of(operations))
         self.look_soon()
 
     def requeue(self, operation: DownloadOperation) -> None:
@@ -159,11 +166,17 @@ def _group_key(application: str, group: str) -> str:
 
 def candidate_of(operation: DownloadOperation) -> Candidate:
     """Return what the scheduler needs to know about an operation."""
-    values = operation.values
-    return Candidate(
-        operation_id=values["guid"],
-        host=origin_of(values["requested_uri"]).host,
-        group=_group_key(values["application"], values["group"]) if values["group"] else "",
-        priority=values["priority"],
-        position=operation.position,
-    )
+    (candidate,) = candidates_of((operation,))
+    return candidate
+
+
+def candidates_of(operations: Iterable[DownloadOperation]) -> Iterator[Candidate]:
+    """Return what the scheduler needs to know about operations."""
+    for values, some in alike(operations, _QUEUED):
+        group, priority = values["group"], values["priority"]
+        key, rank = _group_key(values["application"], group) if group else "", priority.rank
+        for each in some:
+            own = each.values
+            operation_id: UUID = own["guid"]
+            order = rank, each.position, operation_id.int
+            yield Candidate(operation_id, origin_of(own["requested_uri"]).host, key, priority, order)

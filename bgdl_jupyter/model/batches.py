@@ -16,19 +16,22 @@ import logging
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from traitlets import HasTraits
 
 from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest
-from bgdl_jupyter.events import OperationAdded, OptionsChanged, PostProcessingChanged, StatusChanged
+from bgdl_jupyter.events import OperationsAdded, OptionsChanged, PostProcessingChanged, StatusChanged
 from bgdl_jupyter.model.alerting import Ending, announce
+from bgdl_jupyter.model.light import alike
 from bgdl_jupyter.model.notifications import PLAIN, Notifications
+from bgdl_jupyter.model.post_processed import STANDING, standing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from uuid import UUID
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bgdl_jupyter.events import Event
     from bgdl_jupyter.model.completion import BackgroundTransferCompletionGroup
@@ -41,6 +44,8 @@ log = logging.getLogger(__name__)
 KIND: Final = "batch"
 #: How many fired batches are remembered for what is retried.
 _REMEMBERED: Final = 1000
+# What is counted of those that come.
+_TOLD: Final = STANDING | {"group", "status_reason"}
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +55,7 @@ class Batch:
 
     ``is_ours``: whether it is to fire in this process, and not in another kernel that runs its operations;
     ``was_restored``: whether an earlier kernel made it; ``creators``: how many calls are creating operations in it;
-    ``counted``: whose statuses these are, which are not those that had ended when it fired before.
+    ``counted``: whose statuses these are, by the numbers in their names; not those that had ended when it fired before.
     """
 
     batch_id: str
@@ -61,7 +66,7 @@ class Batch:
     is_recorded: bool = False
     is_closed: bool = False
     creators: int = 0
-    counted: set[UUID] = field(default_factory=set)
+    counted: set[int] = field(default_factory=set)
     statuses: Counter[BackgroundTransferStatus] = field(default_factory=Counter)
     groups: set[str] = field(default_factory=set)
     latest: DownloadOperation | None = None
@@ -102,7 +107,7 @@ class Batches:
         self._fired: dict[str, Notifications] = {}
         self._holds = 0
         self._due: set[Batch] = set()
-        runner.events.subscribe(self._hear, OperationAdded, StatusChanged, OptionsChanged, PostProcessingChanged)
+        runner.events.subscribe(self._hear, OperationsAdded, StatusChanged, OptionsChanged, PostProcessingChanged)
 
     # ------------------------------------------------------------------------------------------------ from any thread
 
@@ -156,8 +161,11 @@ class Batches:
 
     def _hear(self, event: Event) -> None:
         match event:
-            case OperationAdded(operation_id=operation_id, was_restored=was_restored):
-                self._joined(self._operation(operation_id), was_restored=was_restored)
+            case OperationsAdded(operation_ids=operation_ids, was_restored=was_restored):
+                for values, some in alike(self._runner.registry.find_all(operation_ids), _TOLD):
+                    for name, joined in groupby(some, key=attrgetter("batch")):
+                        if name is not None:
+                            self._joined(name, values, list(joined), was_restored=was_restored)
             case StatusChanged():
                 self._stepped(self._operation(event.operation_id), event.old, event.new, event.reason)
             case PostProcessingChanged(old=old, new=new) if old.standing is not new.standing:
@@ -168,22 +176,24 @@ class Batches:
     def _operation(self, operation_id: Any) -> DownloadOperation | None:
         return self._runner.registry.find(operation_id)
 
-    def _joined(self, operation: DownloadOperation | None, *, was_restored: bool) -> None:
-        if operation is None or operation.batch is None:
-            return
-        batch = self._open.get(operation.batch)
+    def _joined(
+        self, name: str, values: Mapping[str, Any], operations: Sequence[DownloadOperation], *, was_restored: bool
+    ) -> None:
+        """Count operations that have these values in common."""
+        batch, latest, standing = self._open.get(name), operations[-1], standing_of(values)
         if batch is None:
-            if operation.is_over:
+            if standing.is_final:
                 return
-            batch = self._reopened(operation, was_restored=was_restored)
-        values, standing = operation.values, operation.standing
-        batch.counted.add(values["guid"])
-        batch.statuses[standing] += 1
+            batch = self._reopened(latest, was_restored=was_restored)
+        batch.counted.update(each.values["guid"].int for each in operations)
+        batch.statuses[standing] += len(operations)
         batch.groups.add(values["group"])
-        batch.latest = operation
+        batch.latest = latest
         if standing.is_failure:
-            batch.failure = operation.status_reason
-        self._changed_hands(operation)
+            batch.failure = latest.status_reason
+        if not batch.is_ours:
+            for operation in operations:
+                self._changed_hands(operation)
 
     def _stepped(
         self,
@@ -202,10 +212,10 @@ class Batches:
                 return
             batch = self._reopened(operation)
         values = operation.values
-        if values["guid"] in batch.counted:
+        if values["guid"].int in batch.counted:
             batch.statuses[old] -= 1
         else:
-            batch.counted.add(values["guid"])
+            batch.counted.add(values["guid"].int)
             batch.groups.add(values["group"])
         batch.statuses[new] += 1
         batch.latest = operation

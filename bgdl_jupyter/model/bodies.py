@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Unpack, runtime_checkabl
 from uuid import UUID, uuid4
 
 from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest, InvalidTransferState
-from bgdl_jupyter.events import OperationAdded, OperationRemoved, StatusChanged
+from bgdl_jupyter.events import OperationRemoved, OperationsAdded, StatusChanged
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.application import state_file_path
+from bgdl_jupyter.model.light import alike
 from bgdl_jupyter.storage.spool import SpoolFile, discard_body, spool_folder, spooled
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CHUNK: Final = 1 << 20
+_OPTIONS: Final = frozenset({"options"})
 
 
 @runtime_checkable
@@ -121,7 +123,7 @@ class Bodies:
         self._runner = runner
         self.folder: Path = spool_folder((runner.state.path or state_file_path()).parent)
         self._kept: set[UUID] = set()
-        runner.events.subscribe(self._hear, OperationAdded, StatusChanged, OperationRemoved)
+        runner.events.subscribe(self._hear, OperationsAdded, StatusChanged, OperationRemoved)
         runner.place.spawn(self._sweep(), name="sweep bodies")
 
     def discard_unused(self, body: SpoolFile, operation_id: UUID) -> None:
@@ -141,15 +143,20 @@ class Bodies:
 
     def _hear(self, event: Event) -> None:
         match event:
-            case OperationAdded(operation_id=operation_id):
-                operation = self._runner.registry.find(operation_id)
-                if operation is not None and self._is_kept_here(operation):
-                    self._kept.add(operation_id)
-                    self._settle(operation_id, operation.status)
+            case OperationsAdded(operation_ids=operation_ids):
+                for values, some in alike(self._runner.registry.find_all(operation_ids), _OPTIONS):
+                    if values["options"].get("request_body_file") is not None:
+                        self._keep(some)
             case StatusChanged(operation_id=operation_id, new=new) if operation_id in self._kept:
                 self._settle(operation_id, new)
             case OperationRemoved(operation_id=operation_id) if operation_id in self._kept:
                 self._runner.place.spawn(self._discard_orphans([operation_id]), name=f"body of {operation_id}")
+
+    def _keep(self, operations: Iterable[DownloadOperation]) -> None:
+        for operation in operations:
+            if self._is_kept_here(operation):
+                self._kept.add(operation.guid)
+                self._settle(operation.guid, operation.status)
 
     def _settle(self, operation_id: UUID, status: BackgroundTransferStatus) -> None:
         if status.is_success or status.is_canceled:

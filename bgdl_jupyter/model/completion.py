@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest, InvalidTransferState
-from bgdl_jupyter.events import OperationAdded, OperationRemoved, PostProcessingChanged, StatusChanged
+from bgdl_jupyter.events import OperationRemoved, OperationsAdded, PostProcessingChanged, StatusChanged
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.named_functions import check_name, load_function
 
@@ -164,7 +164,7 @@ class Completions:
         self._runner = runner
         self._enabled: dict[str, _Enabled] = {}
         self._holds = 0
-        runner.events.subscribe(self._hear, OperationAdded, StatusChanged, OperationRemoved, PostProcessingChanged)
+        runner.events.subscribe(self._hear, OperationsAdded, StatusChanged, OperationRemoved, PostProcessingChanged)
 
     def enable(self, trigger: Trigger, batches: frozenset[str], application: str) -> None:
         """Keep a trigger until its operations are final; returns when it is durable. From any thread."""
@@ -199,12 +199,11 @@ class Completions:
     def _hear(self, event: Event) -> None:
         if self._enabled:
             match event:
-                case (
-                    StatusChanged(operation_id=operation_id)
-                    | PostProcessingChanged(operation_id=operation_id)
-                    | OperationAdded(operation_id=operation_id)
-                ):
+                case StatusChanged(operation_id=operation_id) | PostProcessingChanged(operation_id=operation_id):
                     self._count(operation_id)
+                case OperationsAdded(operation_ids=operation_ids):
+                    for operation_id in operation_ids:
+                        self._count(operation_id)
                 case OperationRemoved(operation_id=operation_id):
                     self._leave(operation_id)
 

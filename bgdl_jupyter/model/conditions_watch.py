@@ -23,14 +23,15 @@ from bgdl_jupyter.conditions.values import (
     may_transfer,
 )
 from bgdl_jupyter.errors import BackgroundTransferError, InvalidRequest
-from bgdl_jupyter.events import OperationAdded, OptionsChanged
+from bgdl_jupyter.events import OperationsAdded, OptionsChanged
 from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.host import host
+from bgdl_jupyter.model.light import alike
 from bgdl_jupyter.status import BackgroundTransferCostPolicy, Step, TransferActivity
 from bgdl_jupyter.uris import is_loopback, origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from bgdl_jupyter.conditions.base import ConditionsMonitor
@@ -49,6 +50,8 @@ _FRESH: Final = 1.0
 _FEW_FOLDERS: Final = 64
 # So many are looked at in one turn of the loop, which does nothing else meanwhile.
 _AT_ONCE: Final = 500
+_STATUS: Final = frozenset({"status"})
+_DECIDING: Final = frozenset({"cost_policy"})
 _UNSEEN: Final = "Waiting: what the network costs is being looked at."
 #: What else may change what is allowed.
 _RELEVANT: Final = frozenset({"cost_policy", "holder", "requested_uri"})
@@ -104,7 +107,7 @@ class ConditionsWatch:
         self._is_due = False
         self._refreshing: asyncio.Task[None] | None = None
         self._refreshed_at = float("-inf")
-        runner.events.subscribe(self._hear, OperationAdded, OptionsChanged)
+        runner.events.subscribe(self._hear, OperationsAdded, OptionsChanged)
 
     @property
     def network(self) -> NetworkConditions:
@@ -147,11 +150,20 @@ class ConditionsWatch:
 
     def lets_run(self, operation: DownloadOperation) -> bool:
         """Whether a running operation may wait for its turn; where it may not, it is paused here."""
+        return bool(self.let_run((operation,)))
+
+    def let_run(self, operations: Iterable[DownloadOperation]) -> list[DownloadOperation]:
+        """Return the running operations that may wait for their turn; the others are paused here."""
         self.begin()
-        denied = self._denial_of(operation)
-        if denied is not None:
-            self._runner.change_status(operation, denied.step, reason=denied.reason)
-        return denied is None
+        allowed: list[DownloadOperation] = []
+        for values, some in alike(operations, _DECIDING):
+            for each in some:
+                denied = self._denial_of(each, values)
+                if denied is None:
+                    allowed.append(each)
+                else:
+                    self._runner.change_status(each, denied.step, reason=denied.reason)
+        return allowed
 
     def look(self) -> None:
         """Pause what may not run any more, and let go on what may again; very many in several turns of the loop."""
@@ -178,26 +190,28 @@ class ConditionsWatch:
         await self._refresh(self.begin())
         return may_reach(self.network, to_host).allowed
 
-    def _denial_of(self, operation: DownloadOperation) -> Denial | None:
+    def _denial_of(self, operation: DownloadOperation, values: Mapping[str, Any] | None = None) -> Denial | None:
+        """Return what stands in the way; ``values`` has what it has in common with others where that is known."""
         monitor = self.begin()
         if operation.overrides_policy:
             return None
-        values = operation.values
+        own = operation.values
+        values = own if values is None else values
         policy = values["cost_policy"]
         if not self._has_looked and policy is BackgroundTransferCostPolicy.UNRESTRICTED_ONLY:
             return Denial(Step.COST_DENIED, _UNSEEN)
-        key = host_of(operation), values["directory"], policy, operation.is_unconstrained
+        to_host = host_of(operation)
+        key = to_host, own["directory"], policy, operation.is_unconstrained
         if not self._denials:
             self._runner.place.loop.call_soon(self._denials.clear)
         if key not in self._denials:
-            to_host, directory, _, is_unconstrained = key
             self._denials[key] = denial(
                 network=monitor.network,
                 power=monitor.power,
-                disk=self._disk(monitor, directory),
+                disk=self._disk(monitor, own["directory"]),
                 to_host=to_host,
                 policy=policy,
-                is_unconstrained=is_unconstrained,
+                is_unconstrained=operation.is_unconstrained,
             )
         return self._denials[key]
 
@@ -235,10 +249,10 @@ class ConditionsWatch:
 
     def _hear(self, event: Event) -> None:
         match event:
-            case OperationAdded(operation_id=operation_id):
-                operation = self._runner.registry.find(operation_id)
-                if operation is not None and operation.values["status"].waits_for_conditions and not operation.is_held:
-                    self._look_soon()
+            case OperationsAdded(operation_ids=operation_ids):
+                for values, some in alike(self._runner.registry.find_all(operation_ids), _STATUS):
+                    if values["status"].waits_for_conditions and not all(each.is_held for each in some):
+                        self._look_soon()
             case OptionsChanged(names=names) if names & _RELEVANT and self._monitor is not None:
                 self._look_soon()
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from bgdl_jupyter.errors import DestinationExists, DestinationInUse, DuplicateDownload, StateFileError
+from bgdl_jupyter.model.by_and_by import in_steps, let_age
 from bgdl_jupyter.model.existing import completed_twin, refuse_foreign
 from bgdl_jupyter.model.operation import DownloadOperation
 from bgdl_jupyter.model.persistence import common_record, shared_of
@@ -22,7 +23,8 @@ from bgdl_jupyter.model.restoring import restore
 from bgdl_jupyter.model.stores import free_location
 from bgdl_jupyter.status import BackgroundTransferStatus, CreationCollisionOption
 from bgdl_jupyter.storage.filenames import MOST_NAMES, destination_key, name_from_uri, unique_names
-from bgdl_jupyter.storage.records import OperationRow, RowConflict, loaded_text, split_record
+from bgdl_jupyter.storage.record_texts import split_record
+from bgdl_jupyter.storage.records import OperationRow, RowConflict, loaded_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,8 +36,6 @@ if TYPE_CHECKING:
 _DURABLE_WITHIN: Final = 60.0
 # In one transaction: most of what one costs is the same for few and for many.
 _TOGETHER: Final = 10_000
-# In one step of the loop, which does nothing else meanwhile.
-_AT_ONCE: Final = 100
 # What is created to be started at once is recorded as started: there is no state in between to come back to.
 _STARTED: Final = BackgroundTransferStatus.RUNNING
 # Each try knows the names that were taken at the one before: only those who create at the same time are in the way.
@@ -107,6 +107,7 @@ class Creation:
         source = iter(drafts)
         while together := list(itertools.islice(source, _TOGETHER)):
             created += self._create_together(together)
+            let_age()
         return created
 
     def _create_together(self, drafts: Sequence[Draft]) -> list[DownloadOperation]:
@@ -216,17 +217,14 @@ class Creation:
         )
 
     def _introduce(self, pairs: Sequence[tuple[OperationRow, Draft]]) -> list[DownloadOperation]:
-        operations: list[DownloadOperation] = []
-        for start in range(0, len(pairs), _AT_ONCE):
-            some = pairs[start : start + _AT_ONCE]
-            operations += self._runner.place.call_within(_DURABLE_WITHIN, self._make_all, some)
+        operations = [self._make(row, draft) for row, draft in pairs]
+        in_steps(self._runner.place, self._let_in, operations)
         for operation, (_, draft) in zip(operations, pairs, strict=True):
             if draft.secrets is not None and operation.secrets.values():
                 self._runner.vault.store(str(operation.guid), operation.secrets.to_secret())
         return operations
 
-    def _make_all(self, pairs: Sequence[tuple[OperationRow, Draft]]) -> list[DownloadOperation]:
-        operations = [self._make(row, draft) for row, draft in pairs]
+    def _let_in(self, operations: Sequence[DownloadOperation]) -> Sequence[DownloadOperation]:
         self._runner.introduce(operations)
         return operations
 
@@ -244,7 +242,7 @@ class Creation:
         if draft.location is not None:
             own["store_url"] = row.record["store_url"]
         shared = self._shared(draft, BackgroundTransferStatus(row.status))
-        operation = DownloadOperation(self._runner, own, shared=shared)
+        operation = DownloadOperation.alike(self._runner, own, shared)
         if draft.secrets is not None:
             operation.secrets = draft.secrets
         operation.keep_place(row)

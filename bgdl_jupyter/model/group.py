@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from traitlets import Int, TraitError, Unicode, observe, validate
 
@@ -13,17 +13,22 @@ from bgdl_jupyter.engine.scheduler import GroupLimits
 from bgdl_jupyter.errors import AttentionRequired, BackgroundTransferError
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.host import host
+from bgdl_jupyter.model.light import alike
 from bgdl_jupyter.model.outcome import Outcome
 from bgdl_jupyter.model.owned import Owned
+from bgdl_jupyter.model.post_processed import STANDING, standing_of
 from bgdl_jupyter.model.results import HasResults
 from bgdl_jupyter.model.typed_traits import UseEnum
 from bgdl_jupyter.status import BackgroundTransferBehavior, BackgroundTransferStatus, Step, TransferActivity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
+
+# For what is no trait: very many operations come at once.
+_assign: Final = object.__setattr__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +102,7 @@ class BackgroundTransferGroup(HasResults, Owned):
             self.set_trait(name, value)
         self.key = self.application, self.name
         self._runner = runner
-        self._members: dict[object, DownloadOperation] = {}
+        self._members: dict[int, DownloadOperation] = {}  # by the number in the name: to hash that is dear
         self._by_status: Counter[BackgroundTransferStatus] = Counter()
         self.watchers: list[Callable[[], bool]] = []
         self._is_due = False
@@ -211,14 +216,17 @@ class BackgroundTransferGroup(HasResults, Owned):
 
     # On the engine's loop:
 
-    def add_member(self, operation: DownloadOperation) -> None:
-        """Take an operation in."""
-        self._members[operation.values["guid"]] = operation
-        self._by_status[operation.standing] += 1
+    def add_members(self, operations: Iterable[DownloadOperation]) -> None:
+        """Take operations in."""
+        for values, some in alike(operations, STANDING):
+            for each in some:
+                self._members[each.values["guid"].int] = each
+                _assign(each, "membership", self)
+            self._by_status[standing_of(values)] += len(some)
 
     def remove_member(self, operation: DownloadOperation) -> None:
         """Let an operation go."""
-        if self._members.pop(operation.guid, None) is not None:
+        if self._members.pop(operation.guid.int, None) is not None:
             self._by_status[operation.standing] -= 1
             self.look_again()
 

@@ -8,20 +8,22 @@ all of a kind, and is kept once here; an object has its own only where it differ
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from traitlets import All, HasTraits, Instance, TraitError, Undefined
 
 from bgdl_jupyter.model.owned import Owned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from traitlets.utils.sentinel import Sentinel
 
-    from bgdl_jupyter.storage.records import CommonRecord
+    from bgdl_jupyter.storage.record_texts import CommonRecord
+
+# What every assignment ends in: the names that begin with an underscore are no traits.
+_assign: Final = object.__setattr__
 
 
 class SharedValues(dict[str, Any]):
@@ -49,9 +51,14 @@ class TraitValues(dict[str, Any]):
 
     __slots__ = ("shared",)
 
-    def __init__(self, own: Mapping[str, Any] | tuple[()], shared: SharedValues) -> None:
-        super().__init__(own)
-        self.shared = shared
+    shared: SharedValues
+
+    @classmethod
+    def of(cls, own: Mapping[str, Any], shared: SharedValues) -> TraitValues:
+        """Return the values of an object; ``own`` is copied."""
+        values = cls(own)  # without an `__init__`: a hundred thousand are made at once
+        values.shared = shared
+        return values
 
     def __missing__(self, name: str) -> Any:
         value = self.shared[name]
@@ -78,21 +85,14 @@ class TraitValues(dict[str, Any]):
         return {**self.shared, **self}
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What all objects of a class have in common before anything happens to one."""
-
-    values: SharedValues
-    notifiers: dict[Any, dict[Any, list[Any]]]
-    validators: dict[Any, Any]
-
-
 @functools.cache
-def _kind_of(cls: type[Light]) -> _Kind:
+def _values_of(cls: type[Light]) -> SharedValues:
+    """Return the values that objects of a class have at first; its observers and validators become the class's."""
     first = object.__new__(cls)
     HasTraits.setup_instance(first)
     values = {name: value for name in cls.class_trait_names() if not _is_own(value := _default(first, name))}
-    return _Kind(SharedValues(values), first._trait_notifiers, first._trait_validators)
+    cls._trait_notifiers, cls._trait_validators = first._trait_notifiers, first._trait_validators
+    return SharedValues(values)
 
 
 def _default(first: Light, name: str) -> object:
@@ -115,21 +115,23 @@ class Light(Owned):
 
     def setup_instance(self, /, *_: Any, **__: Any) -> None:
         """Share what traitlets would make for every object: it becomes the class's."""
-        cls = type(self)
-        kind = _kind_of(cls)
-        if "_trait_notifiers" not in cls.__dict__:
-            cls._trait_notifiers = kind.notifiers
-            cls._trait_validators = kind.validators
-        self.__dict__["_trait_values"] = TraitValues((), kind.values)
+        self._adopt({}, _values_of(type(self)))
 
     @classmethod
     def shared_values(cls, values: Mapping[str, Any]) -> SharedValues:
         """Return the values of all traits of objects that have these in common."""
-        return SharedValues({**_kind_of(cls).values, **values})
+        return SharedValues({**_values_of(cls), **values})
 
     def _adopt(self, own: Mapping[str, Any], shared: SharedValues) -> None:
         """Have these values, which were checked: its own over those of `shared_values`."""
-        self.__dict__["_trait_values"] = TraitValues(own, shared)
+        _assign(self, "_trait_values", TraitValues.of(own, shared))
+
+    @classmethod
+    def _alike(cls, own: Mapping[str, Any], shared: SharedValues) -> Self:
+        """Return an object with these values, as `_adopt`; its `__init__` is left out."""
+        made = object.__new__(cls)
+        _assign(made, "_trait_values", TraitValues.of(own, shared))
+        return made
 
     @property
     def values(self) -> Mapping[str, Any]:
@@ -155,7 +157,7 @@ class Light(Owned):
         return self._trait_values.shared
 
     def _is_default(self, name: str, value: object) -> bool:
-        default = _kind_of(type(self)).values.get(name, Undefined)
+        default = _values_of(type(self)).get(name, Undefined)
         return type(value) is type(default) and value == default
 
     def _has_observers(self, name: str) -> bool:
@@ -200,6 +202,32 @@ class Light(Owned):
         """End all that `observe` began."""
         self._own_notifiers()
         super().unobserve_all(name)
+
+
+L = TypeVar("L", bound=Light)
+
+
+def alike(objects: Iterable[L], names: frozenset[str]) -> Iterator[tuple[Mapping[str, Any], list[L]]]:
+    """
+    Yield objects in their order: together those that follow each other and share the values of these traits.
+
+    Before them a mapping with these values, to be read only.
+    """
+    together: list[L] = []
+    shared: SharedValues | None = None
+    for each in objects:
+        values: TraitValues = each._trait_values  # noqa: SLF001 (of the class above)
+        if values.shared is shared and names.isdisjoint(values):
+            together.append(each)
+            continue
+        if together:
+            yield shared or {}, together
+        shared, together = values.shared, [each]
+        if not names.isdisjoint(values):
+            yield values, together
+            shared, together = None, []
+    if together:
+        yield shared or {}, together
 
 
 if TYPE_CHECKING:

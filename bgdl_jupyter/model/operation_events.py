@@ -69,7 +69,7 @@ class AppliesEvents(PostProcessed):
 
     def record_durable(self, durable: Durable) -> None:
         """Take what the state file knows as what there is."""
-        self._durable = durable
+        object.__setattr__(self, "_durable", durable)  # no trait, and very many come at once
         if durable.finished is not self.finished_ranges:
             self.finished_ranges = durable.finished
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from traitlets import observe, validate
 
@@ -45,7 +45,18 @@ log = logging.getLogger(__name__)
 
 _Status = BackgroundTransferStatus
 _UNSET: Final = object()
+# For what is no trait: very many operations come at once.
+_assign: Final = object.__setattr__
 _SENT_ONCE: Final = frozenset({"POST", "PATCH"})
+
+
+#: The traits that `can_pause` looks at.
+PAUSING: Final = frozenset({"method", "activity"})
+
+
+def can_pause(values: Mapping[str, Any]) -> bool:
+    """Whether a pause does no harm to an operation with these values, see `OperationState.can_pause`."""
+    return values["method"] not in _SENT_ONCE and values["activity"] is not TransferActivity.COMMITTING
 
 
 class OperationState(AppliesEvents):
@@ -56,8 +67,6 @@ class OperationState(AppliesEvents):
     ----------
     values:
         The values of its traits; they are checked.
-    shared:
-        What it has in common with others: what `shared_values` returned. Then neither these nor ``values`` are checked.
     """
 
     # There may be a hundred thousand: what nearly all of them have in common is the class's.
@@ -77,15 +86,30 @@ class OperationState(AppliesEvents):
     is_unconstrained = False
     _no_secrets: ClassVar = OperationSecrets()
 
-    def __init__(self, runner: Runner, values: Mapping[str, Any], *, shared: SharedValues | None = None) -> None:
+    def __init__(self, runner: Runner, values: Mapping[str, Any]) -> None:
         super().__init__()
-        if shared is not None:
-            self._adopt(values, shared)
-        else:
-            for name, value in values.items():
-                if not self._is_default(name, value):
-                    self.set_trait(name, value)
-        self.__dict__.update(_runner=runner, _place=runner.place)
+        for name, value in values.items():
+            if not self._is_default(name, value):
+                self.set_trait(name, value)
+        _assign(self, "_runner", runner)
+        _assign(self, "_place", runner.place)
+
+    @classmethod
+    def alike(cls, runner: Runner, own: Mapping[str, Any], shared: SharedValues) -> Self:
+        """
+        Return one of many.
+
+        Parameters
+        ----------
+        own:
+            The values of the traits in which it differs from the others; they are not checked, nor are the shared ones.
+        shared:
+            What it has in common with others: what `shared_values` returned.
+        """
+        made = cls._alike(own, shared)
+        _assign(made, "_runner", runner)
+        _assign(made, "_place", runner.place)
+        return made
 
     @functools.cached_property
     def secrets(self) -> OperationSecrets:
@@ -143,8 +167,7 @@ class OperationState(AppliesEvents):
     @property
     def can_pause(self) -> bool:
         """Whether a pause does no harm: the request may be repeated, and the file is not just getting its name."""
-        values = self._trait_values
-        return values["method"] not in _SENT_ONCE and values["activity"] is not TransferActivity.COMMITTING
+        return can_pause(self._trait_values)
 
     @property
     def allowed_steps(self) -> frozenset[Step]:
@@ -220,16 +243,17 @@ class OperationState(AppliesEvents):
 
     def keep_place(self, row: OperationRow) -> None:
         """Take its place in the order, its identity and its batch from a row."""
-        # None of them is a trait, and very many operations come at once.
-        self.__dict__.update(position=row.position, identity=row.identity, batch=row.batch)
+        _assign(self, "position", row.position)
+        _assign(self, "identity", row.identity)
+        _assign(self, "batch", row.batch)
 
     def keep_columns(self, row: OperationRow, durable: Durable) -> None:
         """Take what a row says beside the values of traits."""
         self.record_durable(durable)
         self.keep_place(row)
-        self.was_restored = True
+        _assign(self, "was_restored", True)  # noqa: FBT003 (its value)
         if row.epoch != self.epoch:
-            self.epoch = row.epoch
+            _assign(self, "epoch", row.epoch)
         if row.was_seen != self.was_seen:
             self.was_seen = row.was_seen
 

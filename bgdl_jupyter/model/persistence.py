@@ -28,7 +28,7 @@ from bgdl_jupyter.model.values import BackgroundDownloadProgress
 from bgdl_jupyter.post_processing import PostProcessing
 from bgdl_jupyter.status import BackgroundTransferStatus, TransferActivity
 from bgdl_jupyter.storage.filenames import MOST_NAMES, destination_key, unique_names
-from bgdl_jupyter.storage.records import CommonRecord, SplitRecord, split_record
+from bgdl_jupyter.storage.record_texts import CommonRecord, SplitRecord, split_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.errors import PostProcessingFailed, TransferCanceled
 from bgdl_jupyter.model import display
@@ -13,11 +13,24 @@ from bgdl_jupyter.model.post_processing_plan import KEPT_AS
 from bgdl_jupyter.post_processing import NOTHING, PostProcessingState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bgdl_jupyter.errors import BackgroundTransferError
     from bgdl_jupyter.post_processing import PostProcessing
     from bgdl_jupyter.status import BackgroundTransferStatus
+
+
+#: The traits that `standing_of` looks at.
+STANDING: Final = frozenset({"status", "post_processing"})
+
+
+def standing_of(values: Mapping[str, Any]) -> BackgroundTransferStatus:
+    """Return as which status an operation with these values counts, see `PostProcessed.standing`."""
+    status: BackgroundTransferStatus = values["status"]
+    if not status.is_success:
+        return status
+    following: PostProcessing = values.get("post_processing", NOTHING)
+    return following.standing
 
 
 class PostProcessed(Placed):
@@ -44,11 +57,7 @@ class PostProcessed(Placed):
 
         RUNNING while that waits or runs, ERROR or CANCELED where it was not carried out; else `status`.
         """
-        status: BackgroundTransferStatus = self._trait_values["status"]
-        if not status.is_success:
-            return status
-        following: PostProcessing = self._trait_values.get("post_processing", NOTHING)
-        return following.standing
+        return standing_of(self._trait_values)
 
     @property
     def is_over(self) -> bool:

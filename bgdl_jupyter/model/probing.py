@@ -35,7 +35,7 @@ def probe(runner: Runner, draft: Draft) -> bool:
 async def _ask(runner: Runner, draft: Draft) -> bool:
     """Open the exchange of a first request, and close it before the body."""
     own = {"guid": draft.operation_id, "requested_uri": draft.shown}
-    picture = DownloadOperation(runner, own, shared=DownloadOperation.shared_values(draft.common))
+    picture = DownloadOperation.alike(runner, own, DownloadOperation.shared_values(draft.common))
     if draft.secrets is not None:
         picture.secrets = draft.secrets
     try:

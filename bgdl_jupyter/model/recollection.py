@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bgdl_jupyter.engine.order import Durable
 from bgdl_jupyter.model.operation import DownloadOperation
 from bgdl_jupyter.model.persistence import operation_from, shared_of
-from bgdl_jupyter.storage.records import SplitRecord
+from bgdl_jupyter.storage.record_texts import SplitRecord
 
 if TYPE_CHECKING:
     from bgdl_jupyter.model.light import SharedValues
@@ -55,7 +55,7 @@ class Recollection:
             del own["result_file"]
         if "directory" in own:
             own["directory"] = self._directory(own["directory"])
-        operation = DownloadOperation(self.runner, own, shared=known[1])
+        operation = DownloadOperation.alike(self.runner, own, known[1])
         operation.keep_columns(row, _nothing(row.epoch, is_disputed=is_disputed))
         return operation
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.engine.scheduler import GroupLimits
 from bgdl_jupyter.model.far import FarGroup
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.host import host
+from bgdl_jupyter.model.light import alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from bgdl_jupyter.model.operation import DownloadOperation
     from bgdl_jupyter.model.runner import Runner
+
+
+_GROUPED: Final = frozenset({"application", "group"})
 
 
 def _plain_group(runner: Runner, values: dict[str, Any]) -> BackgroundTransferGroup:
@@ -30,7 +33,8 @@ class Registry:
         # By the number in their names: hashing a UUID costs more than the rest of a look, and there are many.
         self._operations: dict[int, DownloadOperation] = {}
         self._groups: dict[tuple[str, str], BackgroundTransferGroup] = {}
-        self._by_identity: defaultdict[str, list[DownloadOperation]] = defaultdict(list)
+        # Nearly every request is that of one operation.
+        self._by_identity: dict[str, DownloadOperation | list[DownloadOperation]] = {}
 
     def __len__(self) -> int:
         return len(self._operations)
@@ -39,18 +43,23 @@ class Registry:
         """Return the operation of this name."""
         return self._operations.get(operation_id.int)
 
+    def find_all(self, operation_ids: Iterable[UUID]) -> list[DownloadOperation]:
+        """Return the operations of these names that there are."""
+        found = [self._operations.get(each.int) for each in operation_ids]
+        return [each for each in found if each is not None]
+
     def all(self) -> list[DownloadOperation]:
         """Return all operations, in the order in which they came."""
         return list(self._operations.values())
 
-    def add(self, operation: DownloadOperation) -> None:
-        """Take an operation in."""
-        values = operation.values
-        self._operations[values["guid"].int] = operation
-        self._by_identity[operation.identity].append(operation)
-        if values["group"]:
-            operation.membership = self.group(values["application"], values["group"])
-            operation.membership.add_member(operation)
+    def add_all(self, operations: Iterable[DownloadOperation]) -> None:
+        """Take operations in."""
+        for values, some in alike(operations, _GROUPED):
+            self._operations.update((each.values["guid"].int, each) for each in some)
+            for each in some:
+                self._identify(each)
+            if values["group"]:
+                self.group(values["application"], values["group"]).add_members(some)
 
     def remove(self, operation: DownloadOperation) -> None:
         """Let an operation go."""
@@ -63,13 +72,26 @@ class Registry:
         """Have an operation fetch something else from now on."""
         self._forget_identity(operation)
         operation.identity = identity
-        self._by_identity[identity].append(operation)
+        self._identify(operation)
+
+    def _identify(self, operation: DownloadOperation) -> None:
+        same = self._by_identity.setdefault(operation.identity, operation)
+        if isinstance(same, list):
+            same.append(operation)
+        elif same is not operation:
+            self._by_identity[operation.identity] = [same, operation]
+
+    def _same(self, identity: str) -> list[DownloadOperation]:
+        """Return the operations of a request, the oldest first."""
+        same = self._by_identity.get(identity, [])
+        return same if isinstance(same, list) else [same]
 
     def _forget_identity(self, operation: DownloadOperation) -> None:
-        same = self._by_identity[operation.identity]
-        same[:] = [each for each in same if each is not operation]
-        if not same:
-            del self._by_identity[operation.identity]
+        same = [each for each in self._same(operation.identity) if each is not operation]
+        if same:
+            self._by_identity[operation.identity] = same
+        else:
+            self._by_identity.pop(operation.identity, None)
 
     def group(self, application: str, name: str, record: Mapping[str, object] | None = None) -> BackgroundTransferGroup:
         """Return the group of this name, made if there is none."""
@@ -120,12 +142,14 @@ class Registry:
 
     def finished_as(self, application: str, identity: str) -> list[DownloadOperation]:
         """Return the completed operations of the same request, the newest first."""
-        finished = [each for each in self._by_identity.get(identity, ()) if each.values["status"].is_success]
+        if identity not in self._by_identity:  # as with nearly all
+            return []
+        finished = [each for each in self._same(identity) if each.values["status"].is_success]
         return [each for each in reversed(finished) if each.application == application]
 
     def live_twin(self, operation: DownloadOperation, identity: str) -> DownloadOperation | None:
         """Return another operation of the same application with this identity that is not final."""
-        for each in self._by_identity.get(identity, ()):
+        for each in self._same(identity):
             if each is not operation and each.application == operation.application and not each.status.is_final:
                 return each
         return None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import logging
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 from traitlets import TraitError
 
 from bgdl_jupyter.errors import TransferFailed
 from bgdl_jupyter.events import StatusChanged
+from bgdl_jupyter.model.by_and_by import in_steps, let_age
+from bgdl_jupyter.model.light import alike
+from bgdl_jupyter.model.operation_state import PAUSING, can_pause
 from bgdl_jupyter.model.persistence import refresh
 from bgdl_jupyter.model.recollection import Recollection
 from bgdl_jupyter.status import Step, advance
@@ -29,10 +33,8 @@ log = logging.getLogger(__name__)
 
 # Each step of it; all of them together may take as long as there are operations.
 _WITHIN: Final = 60.0
-# In one step of the loop, which does nothing else meanwhile.
-_AT_ONCE: Final = 100
-
-T = TypeVar("T")
+# What `_decide` looks at.
+_DECIDING: Final = PAUSING | {"status"}
 
 
 def restore(runner: Runner, application: str, *, on_restore: str = "resume") -> list[DownloadOperation]:
@@ -87,14 +89,13 @@ def _take_over_all(
     """Take over what no living kernel has, piece by piece: the loop, and the leases, live on meanwhile."""
     taken: list[DownloadOperation] = []
     recollection = Recollection(runner)
+    take = functools.partial(_take_up, runner, on_restore)
     for piece in runner.state.acquire(application) if pieces is None else pieces:
-        for some in _slices(piece):
-            taken += runner.place.call_within(_WITHIN, _take_up, recollection, some, on_restore)
+        # Made here, where nobody waits: on the loop they are only let in.
+        made = [_readable(recollection, each.row, is_disputed=not each.was_proven_dead) for each in piece]
+        taken += in_steps(runner.place, take, zip(piece, made, strict=True))
+        let_age()
     return taken
-
-
-def _slices(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (rows[start : start + _AT_ONCE] for start in range(0, len(rows), _AT_ONCE))
 
 
 def look_after(runner: Runner, application: str) -> None:
@@ -124,18 +125,28 @@ def _take_groups(runner: Runner, application: str, groups: Mapping[str, Mapping[
             log.warning("The limits of the group %r cannot be read and are not kept: %s", name, error)
 
 
-def _take_up(recollection: Recollection, acquired: Sequence[Acquired], on_restore: str) -> list[DownloadOperation]:
-    runner, fresh = recollection.runner, []
-    for each in acquired:
+def _take_up(
+    runner: Runner, on_restore: str, acquired: Sequence[tuple[Acquired, DownloadOperation | None]]
+) -> list[DownloadOperation]:
+    """Let operations in that are ours now, and let those go on that were known here as another kernel's."""
+    fresh: list[DownloadOperation] = []
+    for each, operation in acquired:
         known = runner.registry.find(each.row.operation_id)
-        is_disputed = not each.was_proven_dead
         if known is not None:
-            _get_back(runner, known, each.row, is_disputed=is_disputed, on_restore=on_restore)
-        elif (operation := _readable(recollection, each.row, is_disputed=is_disputed)) is not None:
-            _decide(runner, operation, on_restore)
+            _get_back(runner, known, each.row, is_disputed=not each.was_proven_dead, on_restore=on_restore)
+        elif operation is not None:
             fresh.append(operation)
+    for values, some in alike(fresh, _DECIDING):
+        if values["status"].is_running and not _goes_on(values, on_restore):
+            for operation in some:
+                _decide(runner, operation, on_restore)
     runner.introduce(fresh, was_restored=True)
     return fresh
+
+
+def _goes_on(values: Mapping[str, Any], on_restore: str) -> bool:
+    """Whether running operations with these values simply run on."""
+    return on_restore == "resume" and can_pause(values)
 
 
 def _readable(recollection: Recollection, row: OperationRow, *, is_disputed: bool = False) -> DownloadOperation | None:
@@ -215,20 +226,18 @@ def _show(runner: Runner, application: str | None) -> list[DownloadOperation]:
     recollection = Recollection(runner)
     for piece in runner.state.stream(application, skips_ours=True):
         holders = _holders(runner, piece)
-        for some in _slices(piece):
-            shown += runner.place.call_within(_WITHIN, _show_rows, recollection, some, holders)
+        made = [(row, operation) for row in piece if (operation := _readable(recollection, row)) is not None]
+        shown += in_steps(runner.place, functools.partial(_show_some, runner, holders), made)
+        let_age()
     return shown
 
 
-def _show_rows(
-    recollection: Recollection, rows: Iterable[OperationRow], holders: Mapping[str, str]
+def _show_some(
+    runner: Runner, holders: Mapping[str, str], made: Sequence[tuple[OperationRow, DownloadOperation]]
 ) -> list[DownloadOperation]:
-    runner, shown = recollection.runner, []
-    for row in rows:
-        if runner.registry.find(row.operation_id) is not None:
-            continue
-        operation = _readable(recollection, row)
-        if operation is not None:
+    shown: list[DownloadOperation] = []
+    for row, operation in made:
+        if runner.registry.find(row.operation_id) is None:
             if not operation.is_over:
                 operation.hold(_holder_of(row, holders))
             shown.append(operation)

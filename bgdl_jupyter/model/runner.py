@@ -19,9 +19,9 @@ from bgdl_jupyter.events import (
     Event,
     EventStream,
     GroupChanged,
-    OperationAdded,
     OperationEvent,
     OperationRemoved,
+    OperationsAdded,
     OptionsChanged,
     PostProcessingChanged,
     StatusChanged,
@@ -35,9 +35,11 @@ from bgdl_jupyter.model.bodies import Bodies
 from bgdl_jupyter.model.completion import Completions
 from bgdl_jupyter.model.conditions_watch import ConditionsWatch
 from bgdl_jupyter.model.held import HeldWatch
+from bgdl_jupyter.model.light import alike
 from bgdl_jupyter.model.masking import masked_event
 from bgdl_jupyter.model.notifications import AlertSwitch
 from bgdl_jupyter.model.persistence import StateJournal, columns_of, status_columns_of
+from bgdl_jupyter.model.post_processed import STANDING, standing_of
 from bgdl_jupyter.model.post_processing import PostProcessor
 from bgdl_jupyter.model.registry import Registry
 from bgdl_jupyter.model.shared_limits import SharedLimits, SharesLimits
@@ -45,7 +47,7 @@ from bgdl_jupyter.model.transfers import Transfers
 from bgdl_jupyter.status import Step, TransferActivity, advance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from bgdl_jupyter.engine.loop import Place
     from bgdl_jupyter.model.group import BackgroundTransferGroup
@@ -55,6 +57,10 @@ if TYPE_CHECKING:
     from bgdl_jupyter.storage.vault import Vault
 
 log = logging.getLogger(__name__)
+
+_STATUS: Final = frozenset({"status"})
+# By which an operation is in a list of those that somebody asked for.
+_LISTED: Final = STANDING | {"application", "group"}
 
 
 class Runner:
@@ -285,18 +291,28 @@ class Runner:
 
     # ------------------------------------------------------------------------------------------------ coming and going
 
-    def introduce(self, operations: Iterable[DownloadOperation], *, was_restored: bool = False) -> None:
+    def introduce(self, operations: Sequence[DownloadOperation], *, was_restored: bool = False) -> None:
         """Take operations in that are in the state file already."""
-        for operation in operations:
-            status = operation.values["status"]
-            self.registry.add(operation)
-            self.events.publish(OperationAdded(operation_id=operation.values["guid"], was_restored=was_restored))
-            if status.is_running and operation.holder is None:
-                self.transfers.enqueue(operation)
-            elif status.is_canceled and operation.durable.file is not None:
-                self.transfers.clean_up(operation)  # nobody did, or lived to record it
-            elif operation.status.is_success and operation.holder is None:
-                self.post_processor.begin(operation)
+        if not operations:
+            return
+        self.registry.add_all(operations)
+        names = tuple([each.values["guid"] for each in operations])
+        self.events.publish(OperationsAdded(operation_ids=names, was_restored=was_restored))
+        for values, some in alike(operations, _STATUS):
+            self._go_on(values["status"], some)
+
+    def _go_on(self, status: BackgroundTransferStatus, operations: Sequence[DownloadOperation]) -> None:
+        """Have done what is left to do for operations of a status that came."""
+        if status.is_running:
+            self.transfers.enqueue_all([each for each in operations if each.holder is None])
+        elif status.is_canceled:
+            for each in operations:
+                if each.durable.file is not None:
+                    self.transfers.clean_up(each)  # nobody did, or lived to record it
+        elif status.is_success:
+            for each in operations:
+                if each.holder is None:
+                    self.post_processor.begin(each)
 
     def dismiss(self, operations: Iterable[DownloadOperation]) -> None:
         """Keep operations no longer."""
@@ -313,20 +329,21 @@ class Runner:
 
         ``group`` is a name, empty for the operations in no group, None for all.
         """
-        return [
-            each
-            for each in self.place.call(self.registry.all)  # very many would hold up the loop if they were sifted there
-            if application in (None, each.values["application"])
-            and group in (None, each.values["group"])
-            and not (each.is_over and each.was_seen)
-        ]
+        found: list[DownloadOperation] = []
+        # Not on the loop, which very many would hold up.
+        for values, some in alike(self.place.call(self.registry.all), _LISTED):
+            if application not in (None, values["application"]) or group not in (None, values["group"]):
+                continue
+            found += [each for each in some if not each.was_seen] if standing_of(values).is_final else some
+        return found
 
     def take_current(self, application: str | None, group: str | None) -> list[DownloadOperation]:
         """Return the same as `current` for a caller who asked: what is final counts as seen from now on."""
         operations = self.current(application, group)
-        for operation in operations:
-            if operation.is_over:
-                self.mark_seen(operation)
+        for values, some in alike(operations, STANDING):
+            if standing_of(values).is_final:
+                for each in some:
+                    self.mark_seen(each)
         return operations
 
     def claim_restoring(self, application: str) -> bool:

@@ -34,7 +34,7 @@ from bgdl_jupyter.storage.records import RowConflict
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
     from pathlib import Path
     from uuid import UUID
 
@@ -78,6 +78,10 @@ class Transfers:
         """Let a running operation wait for its turn; while its last transfer closes, that is done at its end."""
         if operation.values["guid"].int not in self._tasks and self._runner.conditions.lets_run(operation):
             self._runner.admission.enqueue(operation)
+
+    def enqueue_all(self, operations: Iterable[DownloadOperation]) -> None:
+        """Let running operations wait for their turn that are new here."""
+        self._runner.admission.enqueue_all(self._runner.conditions.let_run(operations))
 
     def begin(self, operation_id: UUID) -> None:
         """Start the transfer of an operation that was admitted."""

@@ -12,12 +12,13 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.storage.kernels import Coroner, Kernel, KernelFile, Life
-from bgdl_jupyter.storage.queries import TAKEN, by_ids, select, set_row_aside
-from bgdl_jupyter.storage.records import Acquired, UnreadableRow, loaded_text, stored, stored_text
+from bgdl_jupyter.storage.queries import NAMES, by_ids, read, select, set_row_aside, stored_rows
+from bgdl_jupyter.storage.record_texts import UnreadableRow
+from bgdl_jupyter.storage.records import COLUMNS, Acquired, loaded_text, stored, stored_text
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from uuid import UUID
 
     from bgdl_jupyter.storage.records import Holder
@@ -27,6 +28,10 @@ Cursor = tuple[float, bytes]
 #: Before all of them.
 START: Final[Cursor] = (-1, b"")
 
+# The columns as they will be for an owner, the first parameter, that takes over; behind them the owner that there is.
+_TAKEN: Final = NAMES.replace('"owner", "epoch"', "?, epoch + 1") + ", owner"
+# Where a cursor is among these, behind the number of the row.
+_CURSOR: Final = (1 + COLUMNS.index("position"), 1 + COLUMNS.index("operation_id"))
 _NAMES: Final = tuple(field.name for field in fields(Kernel))
 _COLUMNS: Final = ", ".join(_NAMES)
 _REGISTER: Final = f"INSERT OR REPLACE INTO kernels ({_COLUMNS}) VALUES ({', '.join('?' * len(_NAMES))})"  # noqa: S608 (our own names)
@@ -97,27 +102,41 @@ class Leases:
         tuple
             What was taken, in the order of the operations, and where the next piece begins; None behind the last.
         """
-        name = stored_text(application)
+        me, name = self._me.kernel_id, stored_text(application)
         # The plus keeps SQLite from walking through all that an owner has for each piece.
         live = "application = ? AND NOT is_final AND (position, operation_id) > (?, ?)"
-        last: Cursor | None = connection.execute(
-            f"SELECT position, operation_id FROM operations WHERE {live} AND +owner IS NOT ? "  # noqa: S608 (our own conditions)
-            "ORDER BY position, operation_id LIMIT 1 OFFSET ?",
-            (name, *after, self._me.kernel_id, limit - 1),
-        ).fetchone()
-        piece = (name, *after) if last is None else (name, *after, *last)
-        if last is not None:
-            live += " AND (position, operation_id) <= (?, ?)"
-        owners = connection.execute(
-            f"SELECT DISTINCT owner FROM operations WHERE {live} AND +owner IS NOT ?",  # noqa: S608 (as above)
-            (*piece, self._me.kernel_id),
-        ).fetchall()
+        found = stored_rows(
+            connection, f"{live} AND +owner IS NOT ?", (me, name, *after, me), limit=limit, columns=_TAKEN
+        )
+        if not found:
+            return [], None
+        position, key = (found[-1][place] for place in _CURSOR)
+        last: Cursor = position, key
+        owners = {owner: self._life_of(connection, owner, now) for owner in {values[-1] for values in found}}
+        lives = {owner: life for owner, life in owners.items() if self._may_take(life, application)}
+        acquired = self._acquired(connection, found, lives, now)
+        for owner in lives:
+            connection.execute(
+                "UPDATE operations SET owner = ?, epoch = epoch + 1 "  # noqa: S608 (our own conditions)
+                f"WHERE {live} AND (position, operation_id) <= (?, ?) AND +owner IS ?",
+                (me, name, *after, *last, owner),
+            )
+        return acquired, last if len(found) == limit else None
+
+    def _acquired(
+        self, connection: sqlite3.Connection, found: list[tuple[Any, ...]], lives: Mapping[Any, Life], now: float
+    ) -> list[Acquired]:
+        """Return what may be taken of the stored values; what of it cannot be read is set aside."""
         acquired: list[Acquired] = []
-        for (owner,) in owners:
-            life = self._life_of(connection, owner, now)
-            if self._may_take(life, application):
-                acquired += self._take(connection, f"{live} AND +owner IS ?", (*piece, owner), life=life, now=now)
-        return sorted(acquired, key=lambda each: each.row.position), last
+        for life in set(lives.values()):
+            rows, unreadable = read(values for values in found if lives.get(values[-1]) is life)
+            for number, reason in unreadable:
+                set_row_aside(connection, number, reason, now)
+            is_dead = life is Life.DEAD
+            acquired += [Acquired(row, row.epoch - 1, is_dead) for row in rows]
+        if len(set(lives.values())) > 1:
+            acquired.sort(key=lambda each: each.row.position)
+        return acquired
 
     def acquire_one(self, connection: sqlite3.Connection, operation_id: UUID, now: float) -> Acquired | None:
         """Take one operation, final or not; None where it does not exist or a living kernel has it."""
@@ -133,25 +152,16 @@ class Leases:
         life = self._life_of(connection, owner, now)
         if not self._may_take(life, loaded_text(application)):
             return None
-        taken = self._take(connection, "operation_id = ?", (operation_id.bytes,), life=life, now=now)
-        return taken[0] if taken else None
+        values = (operation_id.bytes,)
+        taken = stored_rows(connection, "operation_id = ?", (self._me.kernel_id, *values), columns=_TAKEN)
+        acquired = self._acquired(connection, taken, {owner: life}, now)
+        connection.execute(
+            "UPDATE operations SET owner = ?, epoch = epoch + 1 WHERE operation_id = ?", (self._me.kernel_id, *values)
+        )
+        return acquired[0] if acquired else None
 
     def _may_take(self, life: Life, application: str) -> bool:
         return life is Life.DEAD or (life is Life.SILENT and application == self._me.application)
-
-    def _take(
-        self, connection: sqlite3.Connection, condition: str, parameters: tuple[Any, ...], *, life: Life, now: float
-    ) -> list[Acquired]:
-        me = self._me.kernel_id
-        rows, unreadable = select(connection, condition, (me, *parameters), columns=TAKEN)
-        for number, reason in unreadable:
-            set_row_aside(connection, number, reason, now)
-        connection.execute(
-            f"UPDATE operations SET owner = ?, epoch = epoch + 1 WHERE {condition}",  # noqa: S608 (our own conditions)
-            (me, *parameters),
-        )
-        is_dead = life is Life.DEAD
-        return [Acquired(row=row, previous_epoch=row.epoch - 1, was_proven_dead=is_dead) for row in rows]
 
     def release(self, connection: sqlite3.Connection, operation_ids: Iterable[UUID] | None) -> int:
         """Give up leases, None for all; return how many."""

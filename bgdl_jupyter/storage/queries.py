@@ -7,15 +7,13 @@ import sqlite3
 from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
+from bgdl_jupyter.storage.record_texts import UnreadableRow, decode_record, encode_record
 from bgdl_jupyter.storage.records import (
     CHANGEABLE,
     COLUMNS,
     OperationRow,
     RowConflict,
-    UnreadableRow,
-    decode_record,
-    encode_record,
-    loaded_row,
+    RowReader,
     loaded_text,
     stored,
     stored_row,
@@ -27,11 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 # The names come from the dataclass and from the schema; every value is a parameter.
-_NAMES: Final = ", ".join(f'"{name}"' for name in COLUMNS)
-_INSERT: Final = f"INSERT INTO operations ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 (above)
-_SELECT: Final = f"SELECT {_NAMES} FROM operations"  # noqa: S608 (above)
-#: The columns as they will be for an owner, the first parameter, that takes over.
-TAKEN: Final = _NAMES.replace('"owner", "epoch"', "?, epoch + 1")
+#: All columns.
+NAMES: Final = ", ".join(f'"{name}"' for name in COLUMNS)
+_INSERT: Final = f"INSERT INTO operations ({NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608 (above)
+_SELECT: Final = f"SELECT {NAMES} FROM operations"  # noqa: S608 (above)
+# Behind the columns, where the number of the row is before them.
+_END: Final = 1 + len(COLUMNS)
 # What a row that cannot be stored raises: a broken rule of the tables, or a value that is none for SQLite or JSON.
 _WRONG_ROW: Final = (
     sqlite3.IntegrityError,
@@ -202,24 +201,45 @@ def select(
     parameters: Sequence[Any],
     *,
     limit: int | None = None,
-    columns: str = _NAMES,
 ) -> tuple[list[OperationRow], list[tuple[int, str]]]:
     """
     Return the operations that meet a condition, in their order, and the unreadable ones as row number and reason.
 
-    The caller sets the latter aside where it may write. ``columns`` may compute others than the stored values.
+    The caller sets the latter aside where it may write.
     """
+    return read(stored_rows(connection, condition, parameters, limit=limit))
+
+
+def stored_rows(
+    connection: sqlite3.Connection,
+    condition: str,
+    parameters: Sequence[Any],
+    *,
+    limit: int | None = None,
+    columns: str = NAMES,
+) -> list[tuple[Any, ...]]:
+    """
+    Return the stored values of the operations that meet a condition, in their order, as `read` takes them.
+
+    ``columns`` may compute others than the stored values, and have more of them behind.
+    """
+    limited = "" if limit is None else f" LIMIT {int(limit)}"
+    return connection.execute(
+        f"SELECT rowid, {columns} FROM operations WHERE {condition} ORDER BY position, operation_id{limited}",  # noqa: S608 (above)
+        parameters,
+    ).fetchall()
+
+
+def read(found: Iterable[tuple[Any, ...]]) -> tuple[list[OperationRow], list[tuple[int, str]]]:
+    """Return the operations that stored values describe, and the unreadable ones as row number and reason."""
     rows: list[OperationRow] = []
     unreadable: list[tuple[int, str]] = []
-    limited = "" if limit is None else f" LIMIT {int(limit)}"
-    for values in connection.execute(
-        f"SELECT {columns}, rowid FROM operations WHERE {condition} ORDER BY position, operation_id{limited}",  # noqa: S608 (above)
-        parameters,
-    ):
+    reader = RowReader()
+    for values in found:
         try:
-            rows.append(loaded_row(values[:-1]))
+            rows.append(reader.row(values[1:_END]))
         except UnreadableRow as error:
-            unreadable.append((values[-1], str(error)))
+            unreadable.append((values[0], str(error)))
     return rows, unreadable
 
 

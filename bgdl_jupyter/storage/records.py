@@ -7,28 +7,23 @@ then that row alone is set aside. Texts that are not UTF-8 (names of files) are 
 
 from __future__ import annotations
 
-import functools
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from json.encoder import encode_basestring_ascii as _quoted
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from bgdl_jupyter.errors import StateFileError
 from bgdl_jupyter.status import BackgroundTransferStatus
+from bgdl_jupyter.storage.record_texts import RecordReader, UnreadableRow, decode_record, encode_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping, Sequence
 
 _STATUSES: Final = frozenset(int(status) for status in BackgroundTransferStatus)
 _LARGEST: Final = 2**63 - 1
 _UUID_BYTES: Final = 16
-
-
-class UnreadableRow(ValueError):
-    """A row that does not hold what it should."""
+# Names that many rows have, such as that of their batch, are known so many at a time.
+_MOST_TEXTS: Final = 1000
 
 
 class RowConflict(StateFileError):
@@ -53,10 +48,9 @@ class RowConflict(StateFileError):
         self.group = group
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationRow:
+class OperationRow(NamedTuple):
     """
-    One operation in the state file.
+    One operation in the state file: a tuple, since a hundred thousand are made at once.
 
     Parameters
     ----------
@@ -78,6 +72,7 @@ class OperationRow:
     application: str
     group: str
     identity: str
+    record: Mapping[str, Any]
     destination_key: str | None = None
     status: int = int(BackgroundTransferStatus.IDLE)
     is_final: bool = False
@@ -86,15 +81,13 @@ class OperationRow:
     created_at: float = 0.0
     final_at: float | None = None
     batch: str | None = None
-    record: Mapping[str, Any]
     resource: Mapping[str, Any] | None = None
     watermark: Mapping[str, Any] | None = None
     owner: str | None = None
     epoch: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acquired:
+class Acquired(NamedTuple):
     """A lease that was gained: the row as it is now, the epoch before, and whether the owner before surely is dead."""
 
     row: OperationRow
@@ -127,7 +120,7 @@ class ApplicationSummary:
 
 
 #: The columns of the table, in the order of the fields.
-COLUMNS: Final = tuple(field.name for field in fields(OperationRow))
+COLUMNS: Final = OperationRow._fields
 #: What `update` may set: not the key, not the lease.
 CHANGEABLE: Final = frozenset(COLUMNS) - {"operation_id", "owner", "epoch"}
 _DICTS: Final = frozenset({"record", "resource", "watermark"})
@@ -151,7 +144,7 @@ def stored(name: str, value: object) -> Any:
         return stored_text(value)
     if isinstance(value, UUID):
         return value.bytes
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float) and not isfinite(value):
         raise ValueError(f"{name} is {value}")
     return int(value) if isinstance(value, int) else value
 
@@ -187,6 +180,7 @@ def stored_row(row: OperationRow, *, owner: str | None, epoch: int) -> tuple[Any
         stored_text(row.application),
         stored_text(row.group),
         row.identity,
+        encode_record(row.record),
         None if row.destination_key is None else stored_text(row.destination_key),
         int(row.status),
         int(row.is_final),
@@ -195,7 +189,6 @@ def stored_row(row: OperationRow, *, owner: str | None, epoch: int) -> tuple[Any
         stored("created_at", row.created_at),
         None if row.final_at is None else stored("final_at", row.final_at),
         row.batch,
-        encode_record(row.record),
         None if row.resource is None else encode_record(row.resource),
         None if row.watermark is None else encode_record(row.watermark),
         owner,
@@ -203,187 +196,76 @@ def stored_row(row: OperationRow, *, owner: str | None, epoch: int) -> tuple[Any
     )
 
 
-def loaded_row(values: Sequence[Any]) -> OperationRow:
-    """
-    Return the operation that stored values describe, in the order of `COLUMNS`.
+class RowReader:
+    """Makes operations of stored values, row after row: what most have in common is looked at once and kept once."""
 
-    Raises
-    ------
-    UnreadableRow
-        A value has the wrong type, is out of its range, or is no JSON object.
-    """
-    # By position, because a hundred thousand rows are read at once.
-    key, application, group, identity, destination_key, status, is_final, was_seen, position, *others = values
-    created_at, final_at, batch, record, resource, watermark, owner, epoch = others
-    if type(key) is not bytes or len(key) != _UUID_BYTES:
-        raise UnreadableRow("the id is not 16 bytes")
-    if type(status) is not int or status not in _STATUSES:
-        raise UnreadableRow(f"no such status: {status!r:.40}")
-    return OperationRow(
-        operation_id=UUID(bytes=key),
-        application=loaded_text(application),
-        group=loaded_text(group),
-        identity=loaded_text(identity),
-        destination_key=None if destination_key is None else loaded_text(destination_key),
-        status=status,
-        is_final=_boolean(is_final),
-        was_seen=_boolean(was_seen),
-        position=_integer(position),
-        created_at=_time(created_at),
-        final_at=None if final_at is None else _time(final_at),
-        batch=None if batch is None else loaded_text(batch),
-        record=decode_record(record),
-        resource=None if resource is None else decode_record(resource),
-        watermark=None if watermark is None else decode_record(watermark),
-        owner=None if owner is None else loaded_text(owner),
-        epoch=_integer(epoch),
-    )
+    def __init__(self) -> None:
+        self._records = RecordReader()
+        self._texts: dict[object, str] = {}
+
+    def row(self, values: Sequence[Any]) -> OperationRow:
+        """
+        Return the operation that stored values describe, in the order of `COLUMNS`.
+
+        Raises
+        ------
+        UnreadableRow
+            A value has the wrong type, is out of its range, or is no JSON object.
+        """
+        # By position, because a hundred thousand rows are read at once.
+        key, application, group, identity, record, destination_key, status, is_final, was_seen, *others = values
+        position, created_at, final_at, batch, resource, watermark, owner, epoch = others
+        if type(key) is not bytes or len(key) != _UUID_BYTES:
+            raise UnreadableRow("the id is not 16 bytes")
+        if type(status) is not int or status not in _STATUSES:
+            raise UnreadableRow(f"no such status: {status!r:.40}")
+        return OperationRow(
+            UUID(bytes=key),
+            self._text(application),
+            self._text(group),
+            identity if type(identity) is str else loaded_text(identity),
+            self._records.decode(record),
+            None if destination_key is None else loaded_text(destination_key),
+            status,
+            _boolean(is_final),
+            _boolean(was_seen),
+            _integer(position),
+            created_at if type(created_at) is float and isfinite(created_at) else _time(created_at),
+            None if final_at is None else _time(final_at),
+            None if batch is None else self._text(batch),
+            None if resource is None else decode_record(resource),
+            None if watermark is None else decode_record(watermark),
+            None if owner is None else self._text(owner),
+            _integer(epoch),
+        )
+
+    def _text(self, value: object) -> str:
+        """Return a stored text that many rows have: one object for all of them."""
+        try:
+            return self._texts[value]
+        except KeyError:
+            if len(self._texts) >= _MOST_TEXTS:
+                self._texts.clear()
+            text = self._texts[value] = loaded_text(value)
+            return text
 
 
 def _integer(value: object) -> int:
-    if type(value) is not int or not 0 <= value <= _LARGEST:
-        raise UnreadableRow(f"{value!r:.40} is not a count")
-    return value
+    if type(value) is int and 0 <= value <= _LARGEST:
+        return value
+    raise UnreadableRow(f"{value!r:.40} is not a count")
 
 
 def _boolean(value: object) -> bool:
-    if type(value) is not int or value not in (0, 1):
-        raise UnreadableRow(f"{value!r:.40} is neither 0 nor 1")
-    return value == 1
+    if type(value) is int and 0 <= value <= 1:
+        return value == 1
+    raise UnreadableRow(f"{value!r:.40} is neither 0 nor 1")
 
 
 def _time(value: object) -> float:
-    if type(value) not in (int, float) or not math.isfinite(float(value)):  # type: ignore[arg-type]  # checked just before
+    if type(value) not in (int, float) or not isfinite(float(value)):  # type: ignore[arg-type]  # checked just before
         raise UnreadableRow(f"{value!r:.40} is not a time")
     return float(value)  # type: ignore[arg-type]  # as above
-
-
-def encode_record(record: object) -> str:
-    """Return the text of a JSON object; raises ``TypeError`` or ``ValueError`` for what is none."""
-    if type(record) is SplitRecord:
-        return record.encoded()
-    if not isinstance(record, dict):
-        raise TypeError(f"a record is a dict, not {type(record).__name__}")
-    # Escaped to ASCII: names of files may hold what is not UTF-8.
-    return _ENCODER.encode(record)
-
-
-class CommonRecord(dict[str, Any]):
-    """What many records have in common; never changed, and encoded once."""
-
-    __slots__ = ("_text",)
-
-    def encoded(self) -> str:
-        """Return its JSON text."""
-        try:
-            return self._text
-        except AttributeError:
-            self._text: str = _ENCODER.encode(self)
-            return self._text
-
-
-class SplitRecord(Mapping[str, Any]):
-    """
-    A record whose beginning is that of many others.
-
-    Attributes
-    ----------
-    common:
-        The beginning: one object for all records that begin so.
-    own:
-        The rest.
-    """
-
-    __slots__ = ("common", "own")
-
-    def __init__(self, common: dict[str, Any], own: dict[str, Any]) -> None:
-        self.common = common
-        self.own = own
-
-    def __getitem__(self, name: str) -> Any:
-        return self.own[name] if name in self.own else self.common[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({**self.common, **self.own})
-
-    def __len__(self) -> int:
-        return len(self.common.keys() | self.own.keys())
-
-    def encoded(self) -> str:
-        """Return its JSON text, in which the common part comes first and as it is in all others."""
-        common = self.common
-        text = common.encoded() if isinstance(common, CommonRecord) else _ENCODER.encode(common)
-        if not common or not self.own:
-            return _ENCODER.encode({**common, SPLIT: None, **self.own})
-        return f"{text[:-1]}{_MARK}{_members(self.own)}}}"
-
-
-def _members(own: dict[str, Any]) -> str:
-    """Return the members of a JSON object; texts alone, as a hundred thousand have them, the short way."""
-    texts = []
-    for name, value in own.items():
-        if type(value) is str:
-            texts.append(f"{_quoted(name)}:{_quoted(value)}")
-        elif value is None:
-            texts.append(f"{_quoted(name)}:null")
-        else:
-            return _ENCODER.encode(own)[1:-1]
-    return ",".join(texts)
-
-
-def split_record(common: dict[str, Any], own: dict[str, Any]) -> SplitRecord:
-    """Return a record that is stored so that what it has in common with many is decoded once for all of them."""
-    if not own.keys().isdisjoint(common):
-        common = {name: value for name, value in common.items() if name not in own}
-    return SplitRecord(common, own)
-
-
-def decode_record(text: object) -> Mapping[str, Any]:
-    """Return a stored JSON object; raises `UnreadableRow` for NaN, endless depth and what is no object."""
-    if type(text) is not str:
-        raise UnreadableRow(f"{type(text).__name__} instead of a record")
-    common, mark, own = text.partition(_MARK)
-    if not mark:
-        return _decode(text)
-    try:
-        # Where both halves are objects, so is the whole, with the members of both.
-        return SplitRecord(_decode_common(f"{common}}}"), _decode(f"{{{own}"))
-    except UnreadableRow:  # the mark was within something else
-        return _decode(text)
-
-
-@functools.lru_cache(maxsize=256)
-def _decode_common(text: str) -> dict[str, Any]:
-    return _decode(text)
-
-
-def _decode(text: str) -> dict[str, Any]:
-    try:
-        record = _whole(text)
-    except (ValueError, RecursionError) as error:
-        raise UnreadableRow(f"not JSON: {error}") from None
-    if type(record) is not dict:
-        raise UnreadableRow("the record is no object")
-    return record
-
-
-def _whole(text: str) -> Any:
-    """Return what a JSON text says: past the search for blanks around it, of which ours have none."""
-    if text[:1] != "{":
-        return _DECODER.decode(text)
-    record, end = _DECODER.raw_decode(text)
-    return record if end == len(text) else _DECODER.decode(text)
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
-
-
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-#: A member that says nothing: what is behind it differs from record to record.
-SPLIT: Final = "own:"
-_MARK: Final = f',"{SPLIT}":null,'
-_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def bytes_held(watermark: Mapping[str, Any] | None) -> int:

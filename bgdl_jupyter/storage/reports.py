@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from bgdl_jupyter.status import BackgroundTransferStatus
 from bgdl_jupyter.storage.queries import select
-from bgdl_jupyter.storage.records import (
-    ApplicationSummary,
-    UnreadableRow,
-    bytes_held,
-    decode_record,
-    loaded_text,
-    stored_text,
-)
+from bgdl_jupyter.storage.record_texts import UnreadableRow, decode_record
+from bgdl_jupyter.storage.records import ApplicationSummary, bytes_held, loaded_text, stored_text
 from bgdl_jupyter.storage.schema import RECORD_TABLES
 
 if TYPE_CHECKING:

@@ -267,7 +267,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_ERROR:  # no such table
             raise Damaged(str(error)) from error
         raise
-    if found != COLUMNS or len(key) != _KEY_BYTES or revision is None or type(revision[0]) is not int:
+    if set(found) != set(COLUMNS) or len(key) != _KEY_BYTES or revision is None or type(revision[0]) is not int:
         raise Damaged("the tables have another shape")
     if path.stat().st_size <= _CHECKED_WHOLE:
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()

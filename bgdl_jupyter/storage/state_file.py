@@ -22,6 +22,7 @@ from bgdl_jupyter.storage import queries
 from bgdl_jupyter.storage.application_records import ApplicationRecords
 from bgdl_jupyter.storage.commits import FLUSH_INTERVAL, CommitThread
 from bgdl_jupyter.storage.leases import START, Cursor
+from bgdl_jupyter.storage.record_texts import UnreadableRow
 from bgdl_jupyter.storage.records import (
     COLUMNS,
     Acquired,
@@ -29,7 +30,6 @@ from bgdl_jupyter.storage.records import (
     Holder,
     OperationRow,
     RowConflict,
-    UnreadableRow,
 )
 from bgdl_jupyter.storage.store import Store
 

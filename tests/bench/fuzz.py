@@ -23,7 +23,7 @@ from bgdl_jupyter.errors import BackgroundTransferError, ProtocolViolation
 from bgdl_jupyter.frontends import wire
 from bgdl_jupyter.resource import Resource
 from bgdl_jupyter.storage.filenames import name_from_uri, safe_name
-from bgdl_jupyter.storage.records import UnreadableRow, decode_record
+from bgdl_jupyter.storage.record_texts import UnreadableRow, decode_record
 from bgdl_jupyter.transport.authentication import best_digest, parse_challenges
 from bgdl_jupyter.transport.disposition import suggested_name
 from bgdl_jupyter.transport.headers import parse_content_range, parse_retry_after, read_answer

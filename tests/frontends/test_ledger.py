@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bgdl_jupyter.events import Event, OperationAdded, StatusChanged
+from bgdl_jupyter.events import Event, OperationsAdded, StatusChanged
 from bgdl_jupyter.frontends.ledger import Ledger
 from bgdl_jupyter.frontends.tally import Entry, Tally
 from bgdl_jupyter.frontends.verbs import Verb
@@ -183,7 +183,7 @@ def test_many_events_of_one_operation_are_one_look(downloader, work):
     runner = current_runner()
     ledger = Ledger(runner.registry)
     fact = StatusChanged(operation_id=operation.guid, old=operation.status, new=operation.status)
-    for event in (OperationAdded(operation_id=operation.guid), fact, fact):
+    for event in (OperationsAdded(operation_ids=(operation.guid,)), fact, fact):
         assert ledger.note(event)
     assert list(runner.place.call(ledger.refresh).operations) == [operation.guid]
     assert not runner.place.call(ledger.refresh).operations

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bgdl_jupyter.errors import DuplicateDownload, HttpStatusError, StorageFailed, TransferCanceled, TransferFailed
-from bgdl_jupyter.events import OperationAdded
-from bgdl_jupyter.model import restoring
+from bgdl_jupyter.events import OperationsAdded
+from bgdl_jupyter.model import by_and_by
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.resource import OVERLAP
 from bgdl_jupyter.status import BackgroundTransferStatus as Status
@@ -232,7 +232,7 @@ def test_restored_operations_are_told_as_such_once(
     seen = Seen()
     assert len(again.restore()) == 1
     assert again.restore() == []
-    assert [each.was_restored for each in seen.of(OperationAdded)] == [True]
+    assert [each.was_restored for each in seen.of(OperationsAdded)] == [True]
 
 
 def test_a_shutdown_in_the_middle_of_a_commit_is_no_cancel(
@@ -292,7 +292,7 @@ def test_very_many_are_taken_up_a_few_at_a_time(
     for name in names:
         downloader.create_download(server.url("/plain") + f"?{name}", f"{name[0]}/{name}")
     again = restart()
-    monkeypatch.setattr(restoring, "_AT_ONCE", 2)
+    monkeypatch.setattr(by_and_by, "_AT_ONCE", 2)
     monkeypatch.setattr(state_file, "_ACQUIRED_AT_ONCE", 5)
     introduced: list[int] = []
     runner = current_runner()

@@ -8,18 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgdl_jupyter.status import BackgroundTransferStatus
-from bgdl_jupyter.storage.records import (
-    COLUMNS,
+from bgdl_jupyter.storage.record_texts import (
     SPLIT,
-    OperationRow,
+    RecordReader,
     SplitRecord,
     UnreadableRow,
-    bytes_held,
     decode_record,
     encode_record,
-    loaded_row,
-    loaded_text,
     split_record,
+)
+from bgdl_jupyter.storage.records import (
+    COLUMNS,
+    OperationRow,
+    RowReader,
+    bytes_held,
+    loaded_text,
     stored,
     stored_row,
     stored_text,
@@ -58,7 +61,7 @@ ROWS = st.builds(
 @given(ROWS)
 def test_every_row_comes_back_as_it_was(row):
     values = stored_row(row, owner=row.owner, epoch=row.epoch)
-    assert loaded_row(values) == row
+    assert RowReader().row(values) == row
     assert values == tuple(stored(name, getattr(row, name)) for name in COLUMNS)
 
 
@@ -69,7 +72,7 @@ def test_every_row_comes_back_as_it_was(row):
 )
 def test_any_other_values_are_refused_and_nothing_else_is_raised(values):
     with pytest.raises(UnreadableRow):
-        loaded_row(values)
+        RowReader().row(values)
 
 
 @given(st.binary() | TEXTS | st.integers() | st.none())
@@ -136,3 +139,20 @@ def test_what_a_record_has_for_itself_comes_first():
 )
 def test_a_mark_that_stands_elsewhere_parts_nothing(record):
     assert decode_record(encode_record(record)) == record
+
+
+@given(st.lists(st.builds(split_record, RECORDS, RECORDS) | RECORDS, max_size=6), st.data())
+def test_many_texts_one_after_the_other_say_what_each_says_alone(records, data):
+    """Whatever was read before, a mark that stands elsewhere included."""
+    texts = [encode_record(each) for each in records]
+    texts += [data.draw(st.sampled_from([f'{text},"x":1}}', text[:-3]])) for text in texts]
+    reader = RecordReader()
+
+    def outcome(decode, text):
+        try:
+            return decode(text)
+        except UnreadableRow:
+            return "refused"
+
+    for text in data.draw(st.permutations(texts)):
+        assert outcome(reader.decode, text) == outcome(decode_record, text)

@@ -1,0 +1,64 @@
+"""
+What is done with very many operations at once, so that nobody notices.
+
+The engine's loop has transfers to run meanwhile; and Python's collector of garbage, which begins again whenever many
+objects were made, would look through all of them again and again, though all of them stay.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bgdl_jupyter.engine.loop import Place
+
+# How long the loop may do nothing else, in seconds, and how many it does before it looks at the time.
+_STEP: Final = 0.005
+_AT_ONCE: Final = 100
+# For each step; all of them together may take as long as there are operations.
+_WITHIN: Final = 60.0
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_steps(place: Place, take: Callable[[Sequence[T]], Iterable[R]], many: Iterable[T]) -> list[R]:
+    """
+    Hand many over to the engine's loop, a few at a time, and return what came of them in their order; blocks.
+
+    Parameters
+    ----------
+    take:
+        What is called there with some of them.
+    """
+    rest = iter(many)
+    results: list[R] = []
+
+    def go_on() -> bool:
+        deadline = time.monotonic() + _STEP
+        while some := list(itertools.islice(rest, _AT_ONCE)):
+            results.extend(take(some))
+            if time.monotonic() > deadline:
+                return True
+        return False
+
+    while place.call_within(_WITHIN, go_on):
+        pass
+    return results
+
+
+def let_age() -> None:
+    """
+    Have the collector take everything that there is now as old.
+
+    For all of the process, but only for this moment: what is made from now on is young, and what is old and has become
+    garbage is found when the old is looked through the next time. Nothing happens where somebody froze objects of his.
+    """
+    if not gc.get_freeze_count():
+        gc.freeze()
+        gc.unfreeze()
