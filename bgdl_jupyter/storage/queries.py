@@ -224,10 +224,16 @@ def stored_rows(
     ``columns`` may compute others than the stored values, and have more of them behind.
     """
     limited = "" if limit is None else f" LIMIT {int(limit)}"
-    return connection.execute(
-        f"SELECT rowid, {columns} FROM operations WHERE {condition} ORDER BY position, operation_id{limited}",  # noqa: S608 (above)
-        parameters,
-    ).fetchall()
+    search = f"SELECT rowid, {columns} FROM operations WHERE {condition} ORDER BY position, operation_id{limited}"  # noqa: S608 (above)
+    lenient, connection.text_factory = connection.text_factory, str
+    try:
+        return connection.execute(search, parameters).fetchall()
+    except sqlite3.OperationalError as error:
+        if hasattr(error, "sqlite_errorcode"):  # it comes from SQLite, and not from a text that is none
+            raise
+    finally:
+        connection.text_factory = lenient
+    return connection.execute(search, parameters).fetchall()
 
 
 def read(found: Iterable[tuple[Any, ...]]) -> tuple[list[OperationRow], list[tuple[int, str]]]:
