@@ -90,17 +90,24 @@ def _transfer(setting: Setting, count: int, size: int) -> dict[str, Any]:
 
 def growth(setting: Setting) -> Result:
     """Create, restore and finish 1, 10, 100, … operations."""
-    result = Result(workload="growth", title=f"1 to {setting.sizes.operations[-1]:,} operations")
+    sizes = setting.sizes
+    result = Result(workload="growth", title=f"1 to {sizes.operations[-1]:,} operations")
     lines: dict[str, list[tuple[float, float]]] = {"created": [], "restored": [], "finished": []}
     (setting.nginx.root / "one.bin").write_bytes(bytes(_TINY))
-    for count in setting.sizes.operations:
+    for count in sizes.operations:
         created, restored = _create_and_restore(setting, count)
-        with emptied(setting.folder / "finish") as folder:
-            url = setting.nginx.plain("same/{number}.bin")
-            finished = measure(folder, "finish", count=count, url=url)
-        for name, measured in zip(lines, (created, restored, finished), strict=True):
-            lines[name].append((count, measured["seconds"]))
+        measured = {"created": created, "restored": restored}
+        if count in sizes.finished:
+            with emptied(setting.folder / "finish") as folder:
+                url = setting.nginx.plain("same/{number}.bin")
+                measured["finished"] = measure(folder, "finish", count=count, url=url)
+        for name, each in measured.items():
+            lines[name].append((count, each["seconds"]))
     result.series = lines
+    if sizes.finished[-1] < sizes.operations[-1]:
+        result.notes.append(
+            f"No more than {sizes.finished[-1]:,} are fetched: more would take minutes, and say no more."
+        )
     for name, points in lines.items():
         if len(points) > 1:
             result.measures[f"{name}, last decade, times as long"] = points[-1][1] / points[-2][1]

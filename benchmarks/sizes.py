@@ -44,6 +44,8 @@ class Sizes:
         How long what comes under a limit is to take (limits).
     operations:
         The numbers of operations of the growth plot.
+    finished:
+        Those of them that are fetched as well.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Sizes:
     limits: tuple[int, ...]
     limited_seconds: float
     operations: tuple[int, ...]
+    finished: tuple[int, ...]
 
 
 _LIMITS: Final = (64 << 10, 1_000_000, 20_000_000, 100_000_000, 1_000_000_000)
@@ -82,6 +85,7 @@ FULL: Final = Sizes(
     limits=_LIMITS,
     limited_seconds=15.0,
     operations=(1, 10, 100, 1_000, 10_000, 100_000),
+    finished=(1, 10, 100, 1_000, 10_000),
 )
 SMALL: Final = Sizes(
     name="small",
@@ -100,6 +104,7 @@ SMALL: Final = Sizes(
     limits=_LIMITS,
     limited_seconds=8.0,
     operations=(1, 10, 100, 1_000),
+    finished=(1, 10, 100, 1_000),
 )
 TINY: Final = Sizes(
     name="tiny",
@@ -118,5 +123,6 @@ TINY: Final = Sizes(
     limits=(1_000_000,),
     limited_seconds=0.1,
     operations=(1, 10),
+    finished=(1, 10),
 )
 SIZES: Final = {sizes.name: sizes for sizes in (FULL, SMALL, TINY)}

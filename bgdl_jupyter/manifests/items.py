@@ -19,7 +19,9 @@ def read_items(items: Iterable[object]) -> Iterator[ManifestEntry | BadLine]:
     one that cannot be used.
     """
     for number, item in enumerate(items, 1):
-        if isinstance(item, str):
+        if type(item) is dict:  # as nearly all are, and to ask for a mapping is dear
+            yield _entry(number, item.copy())
+        elif isinstance(item, str):
             yield ManifestEntry(line=number, uri=item)
         elif isinstance(item, ManifestProblem):
             yield BadLine(line=item.line, reason=item.reason)
@@ -38,8 +40,10 @@ def _entry(count: int, fields: dict[str, Any]) -> ManifestEntry | BadLine:
         return BadLine(line=number, reason=f"a URI is a str, not {type(uri).__name__}")
     if destination is not None and not isinstance(destination, str | os.PathLike):
         return BadLine(line=number, reason=f"a destination is a path, not {type(destination).__name__}")
+    mirrors: tuple[str, ...] = ()
     try:
-        mirrors = texts("mirrors", fields.pop("mirrors", None) or ())
+        if given := fields.pop("mirrors", None):
+            mirrors = texts("mirrors", given)
     except Unreadable as error:
         return BadLine(line=number, reason=str(error))
     return ManifestEntry(line=number, uri=uri, destination=destination, mirrors=mirrors, options=fields)

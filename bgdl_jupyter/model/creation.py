@@ -123,6 +123,7 @@ class Creation:
                 path = self._path(draft, frozenset())
                 place, key = str(path), destination_key(path or Path(place))
             pairs.append((self._row(draft, place, destination_key=key, status=_STARTED), draft))
+        let_age()
         conflicts = self._runner.state.insert_many([row for row, _ in pairs]).result(_DURABLE_WITHIN)
         inserted = [pair for pair, conflict in zip(pairs, conflicts, strict=True) if conflict is None]
         refused = [draft for (_, draft), conflict in zip(pairs, conflicts, strict=True) if conflict is not None]

@@ -17,6 +17,7 @@ from bgdl_jupyter.errors import InvalidManifest, InvalidRequest, ManifestProblem
 from bgdl_jupyter.manifests.entry import BadLine, ManifestEntry
 from bgdl_jupyter.manifests.lines import MAX_ENTRIES
 from bgdl_jupyter.manifests.source import FORMATS, format_of_text
+from bgdl_jupyter.model.by_and_by import let_age
 from bgdl_jupyter.model.manifest_folder import ManifestFolder
 from bgdl_jupyter.model.option_checks import checksum_of
 from bgdl_jupyter.status import BackgroundTransferCostPolicy, CreationCollisionOption
@@ -40,6 +41,8 @@ _SHOWN_PROBLEMS: Final = 5
 # Of so many lines the drafts are kept: some 200 bytes each beside the texts, which their operations have, too.
 _KEPT: Final = 100_000
 _FINGERPRINT: Final = 16
+# After so many lines that were kept.
+_AGED_AFTER: Final = 5000
 _LIMITS: Final = ("cost_policy", "expect_type", "max_size", "sensitive_query")
 _DIGESTS: Final = frozenset({"sha256", "checksum"})
 # So many kinds of options of single lines are known at a time.
@@ -106,6 +109,8 @@ class Intake:
         found, seen = Problems(), Seen()
         for entry in self.source.read():
             self._lines += 1
+            if self._lines % _AGED_AFTER == 0:
+                let_age()
             outcome = self._outcome(entry, seen)
             if isinstance(outcome, BadLine):
                 found.add(outcome)

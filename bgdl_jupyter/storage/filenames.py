@@ -187,7 +187,7 @@ def folded(name: str) -> str:
 def destination_key_in(folder: str, name: str) -> str:
     """Return `destination_key` of a name in a folder whose links have been followed."""
     if name.isascii() and folder.isascii():
-        return os.path.join(folder, name.lower())  # noqa: PTH118 (a hundred thousand at once)
+        return f"{folder.rstrip('/')}/{name.lower()}"
     name = folded(name)
     # A name that is not UTF-8 holds surrogates, which no database takes as text.
     return str(PurePath(folder, name)).encode("utf-8", "backslashreplace").decode()
