@@ -105,9 +105,7 @@ def growth(setting: Setting) -> Result:
             lines[name].append((count, each["seconds"]))
     result.series = lines
     if sizes.finished[-1] < sizes.operations[-1]:
-        result.notes.append(
-            f"No more than {sizes.finished[-1]:,} are fetched: more would take minutes, and say no more."
-        )
+        result.notes.append(f"No more than {sizes.finished[-1]:,} are fetched: that takes minutes, and says no more.")
     for name, points in lines.items():
         if len(points) > 1:
             result.measures[f"{name}, last decade, times as long"] = points[-1][1] / points[-2][1]

@@ -71,6 +71,7 @@ def _is_plain(record: SplitRecord) -> bool:
     own = record.own
     return (
         _OWN <= own.keys() <= _PERHAPS_OWN
+        and ("directory" in own or "directory" in record.common)
         and type(own["requested_uri"]) is str
         and (own["result_file"] is None or type(own["result_file"]) is str)
         and type(own.get("checksum", "")) is str

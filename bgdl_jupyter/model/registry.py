@@ -9,6 +9,7 @@ from bgdl_jupyter.model.far import FarGroup
 from bgdl_jupyter.model.group import BackgroundTransferGroup
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.light import alike
+from bgdl_jupyter.model.post_processed import STANDING, standing_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,11 +19,24 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.runner import Runner
 
 
+# By which an operation is in a list of those that somebody asked for.
+_LISTED: Final = STANDING | {"application", "group"}
 _GROUPED: Final = frozenset({"application", "group"})
 
 
 def _plain_group(runner: Runner, values: dict[str, Any]) -> BackgroundTransferGroup:
     return BackgroundTransferGroup(runner, **values)
+
+
+def current_of(
+    operations: Iterable[DownloadOperation], application: str | None, group: str | None
+) -> list[DownloadOperation]:
+    """Return those of an application and a group (None: of any) that are not final, or final and not seen yet."""
+    found: list[DownloadOperation] = []
+    for values, some in alike(operations, _LISTED):
+        if application in (None, values["application"]) and group in (None, values["group"]):
+            found += [each for each in some if not each.was_seen] if standing_of(values).is_final else some
+    return found
 
 
 class Registry:

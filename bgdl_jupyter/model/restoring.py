@@ -56,7 +56,9 @@ def restore(runner: Runner, application: str, *, on_restore: str = "resume") -> 
     runner.place.call(_take_groups, runner, application, groups)
     with _holding_alerts(runner, application):
         taken = _take_over_all(runner, application, on_restore)
-        shown = _show(runner, application)
+        # To look at all of them once more is dear where there are very many, and nearly always all were taken.
+        is_all = runner.state.count(application).result(_WITHIN) == len(taken)
+        shown = [] if is_all else _show(runner, application)
         _take_up_following(runner, shown)
     return taken + shown
 

@@ -41,7 +41,7 @@ from bgdl_jupyter.model.notifications import AlertSwitch
 from bgdl_jupyter.model.persistence import StateJournal, columns_of, status_columns_of
 from bgdl_jupyter.model.post_processed import STANDING, standing_of
 from bgdl_jupyter.model.post_processing import PostProcessor
-from bgdl_jupyter.model.registry import Registry
+from bgdl_jupyter.model.registry import Registry, current_of
 from bgdl_jupyter.model.shared_limits import SharedLimits, SharesLimits
 from bgdl_jupyter.model.transfers import Transfers
 from bgdl_jupyter.status import Step, TransferActivity, advance
@@ -57,10 +57,6 @@ if TYPE_CHECKING:
     from bgdl_jupyter.storage.vault import Vault
 
 log = logging.getLogger(__name__)
-
-_STATUS: Final = frozenset({"status"})
-# By which an operation is in a list of those that somebody asked for.
-_LISTED: Final = STANDING | {"application", "group"}
 
 
 class Runner:
@@ -298,21 +294,7 @@ class Runner:
         self.registry.add_all(operations)
         names = tuple([each.values["guid"] for each in operations])
         self.events.publish(OperationsAdded(operation_ids=names, was_restored=was_restored))
-        for values, some in alike(operations, _STATUS):
-            self._go_on(values["status"], some)
-
-    def _go_on(self, status: BackgroundTransferStatus, operations: Sequence[DownloadOperation]) -> None:
-        """Have done what is left to do for operations of a status that came."""
-        if status.is_running:
-            self.transfers.enqueue_all([each for each in operations if each.holder is None])
-        elif status.is_canceled:
-            for each in operations:
-                if each.durable.file is not None:
-                    self.transfers.clean_up(each)  # nobody did, or lived to record it
-        elif status.is_success:
-            for each in operations:
-                if each.holder is None:
-                    self.post_processor.begin(each)
+        self.transfers.go_on(operations)
 
     def dismiss(self, operations: Iterable[DownloadOperation]) -> None:
         """Keep operations no longer."""
@@ -329,13 +311,8 @@ class Runner:
 
         ``group`` is a name, empty for the operations in no group, None for all.
         """
-        found: list[DownloadOperation] = []
-        # Not on the loop, which very many would hold up.
-        for values, some in alike(self.place.call(self.registry.all), _LISTED):
-            if application not in (None, values["application"]) or group not in (None, values["group"]):
-                continue
-            found += [each for each in some if not each.was_seen] if standing_of(values).is_final else some
-        return found
+        # Not sifted on the loop, which very many would hold up.
+        return current_of(self.place.call(self.registry.all), application, group)
 
     def take_current(self, application: str | None, group: str | None) -> list[DownloadOperation]:
         """Return the same as `current` for a caller who asked: what is final counts as seen from now on."""

@@ -17,6 +17,7 @@ from bgdl_jupyter.events import ActivityChanged
 from bgdl_jupyter.model import display
 from bgdl_jupyter.model.checksum_fetches import ChecksumFiles
 from bgdl_jupyter.model.existing import ours_to_replace, path_to_look_at, take_as_it_is
+from bgdl_jupyter.model.light import alike
 from bgdl_jupyter.model.orders import (
     AttentionNeeded,
     choose_destination,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LOOK_AT_DISK_EVERY: Final = 5.0
+_STATUS: Final = frozenset({"status"})
 
 
 class Transfers:
@@ -79,9 +81,21 @@ class Transfers:
         if operation.values["guid"].int not in self._tasks and self._runner.conditions.lets_run(operation):
             self._runner.admission.enqueue(operation)
 
-    def enqueue_all(self, operations: Iterable[DownloadOperation]) -> None:
-        """Let running operations wait for their turn that are new here."""
-        self._runner.admission.enqueue_all(self._runner.conditions.let_run(operations))
+    def go_on(self, operations: Iterable[DownloadOperation]) -> None:
+        """Do what there is to do for operations that are new here."""
+        for values, some in alike(operations, _STATUS):
+            status = values["status"]
+            if status.is_canceled:
+                for operation in some:
+                    if operation.durable.file is not None:
+                        self.clean_up(operation)  # nobody did, or lived to record it
+                continue
+            ours = [each for each in some if each.holder is None]
+            if status.is_running:
+                self._runner.admission.enqueue_all(self._runner.conditions.let_run(ours))
+            elif status.is_success:
+                for operation in ours:
+                    self._runner.post_processor.begin(operation)
 
     def begin(self, operation_id: UUID) -> None:
         """Start the transfer of an operation that was admitted."""

@@ -91,6 +91,10 @@ class ApplicationRecords:
             lambda connection: reports.applications(connection, self._store.leases, self._store.now()), is_read=True
         )
 
+    def count(self, application: str) -> Future[int]:
+        """Return how many operations an application has; the indexes know it."""
+        return self._commits.submit(lambda connection: queries.count(connection, application), is_read=True)
+
     def adopt(self, old_application: str, new_application: str) -> Future[int]:
         """Give what no living kernel has of one application to another, with its groups and batches; the number."""
         return self._commits.submit(

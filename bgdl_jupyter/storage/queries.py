@@ -316,6 +316,12 @@ def prune(connection: sqlite3.Connection, before: float) -> int:
     return connection.execute("DELETE FROM operations WHERE is_final AND final_at < ?", (before,)).rowcount
 
 
+def count(connection: sqlite3.Connection, application: str) -> int:
+    """Return how many operations an application has."""
+    search = "SELECT count(*) FROM operations WHERE application = ?"
+    return int(connection.execute(search, (stored_text(application),)).fetchone()[0])
+
+
 def last_position(connection: sqlite3.Connection, application: str | None = None) -> int:
     """Return the largest position that is in use (None: in any application), 0 where none is."""
     condition, parameters = where(application, None, live_only=False)
