@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bgdl_jupyter.transport.base import Sink
     from bgdl_jupyter.transport.http_attempt import Attempt
     from bgdl_jupyter.transport.http_lanes import LaneKey, Lanes
+    from bgdl_jupyter.transport.http_reply import Response
     from bgdl_jupyter.transport.http_request import Journey, RequestBody
     from bgdl_jupyter.transport.redirects import Hop
     from bgdl_jupyter.uris import Origin
@@ -40,22 +41,27 @@ class HttpExchange:
     A response whose body has not been read; made by `HttpTransport`.
 
     Whoever has it closes it: a body that was not read to its end takes the connection with it.
+
+    Attributes
+    ----------
+    journey, hop:
+        What it answers.
     """
 
     def __init__(
         self,
-        response: aiohttp.ClientResponse,
+        response: Response,
         *,
         journey: Journey,
         hop: Hop,
         attempt: Attempt,
-        body: RequestBody | None,
         lanes: Lanes,
         lane: LaneKey,
+        body: RequestBody | None = None,
     ) -> None:
         self._response = response
-        self._journey = journey
-        self._hop = hop
+        self.journey = journey
+        self.hop = hop
         self._attempt = attempt
         self._body = body
         self._lanes = lanes
@@ -84,18 +90,18 @@ class HttpExchange:
     def answer(self) -> Answer:
         """What the server says."""
         if self._answer is None:
-            self._answer = read_answer(self.status, self.headers, self._hop.shown)
+            self._answer = read_answer(self.status, self.headers, self.hop.shown)
         return self._answer
 
     @property
     def origin(self) -> Origin:
         """Who answered, after all redirects."""
-        return self._hop.origin
+        return self.hop.origin
 
     @property
     def has_sent_body(self) -> bool:
         """Whether a byte of the request's body left this machine."""
-        return self._journey.has_sent_body
+        return self.journey.has_sent_body
 
     async def receive(self, sink: Sink, *, limit: int | None = None) -> Framing:
         """

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 
 from bgdl_jupyter.transport.http_connector import Connector
-from bgdl_jupyter.transport.http_head import MAX_HEAD
+from bgdl_jupyter.transport.http_parsing import BOUNDS, READ_BUFFER
+from bgdl_jupyter.transport.http_request import own_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 _MAX_LANES: Final = 32
 _KEEP_ALIVE: Final = 15.0
 _DNS_CACHE: Final = 10
-_READ_BUFFER: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,10 @@ class LaneKey:
 
 
 @dataclass(slots=True, eq=False)
-class _Lane:
+class Lane:
+    """A pool of connections, and a session for the requests that need one."""
+
+    connector: Connector
     session: aiohttp.ClientSession
     users: int = 0
 
@@ -50,20 +53,19 @@ class _Lane:
 class Lanes:
     """All connections of one transport."""
 
-    def __init__(self, *, resolver: AbstractResolver, is_private: Callable[[str], bool], user_agent: str) -> None:
+    def __init__(self, *, resolver: AbstractResolver, is_private: Callable[[str], bool]) -> None:
         self._resolver = resolver
         self._is_private = is_private
-        self._user_agent = user_agent
-        self._lanes: OrderedDict[LaneKey, _Lane] = OrderedDict()
+        self._lanes: OrderedDict[LaneKey, Lane] = OrderedDict()
 
-    def acquire(self, key: LaneKey) -> aiohttp.ClientSession:
-        """Return the session of a lane; it stays open until it is released as often as acquired."""
+    def acquire(self, key: LaneKey) -> Lane:
+        """Return a lane; it stays open until it is released as often as acquired."""
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane(self._make_session(key))
+            lane = self._lanes[key] = self._make_lane(key)
         self._lanes.move_to_end(key)
         lane.users += 1
-        return lane.session
+        return lane
 
     async def release(self, key: LaneKey) -> None:
         """Give a lane back."""
@@ -92,7 +94,7 @@ class Lanes:
             await lane.session.close()
         await self._resolver.close()
 
-    def _make_session(self, key: LaneKey) -> aiohttp.ClientSession:
+    def _make_lane(self, key: LaneKey) -> Lane:
         reuse = {"force_close": True} if key.has_body else {"keepalive_timeout": _KEEP_ALIVE}
         connector = Connector(
             is_private=self._is_private,
@@ -101,15 +103,14 @@ class Lanes:
             ttl_dns_cache=_DNS_CACHE,
             **reuse,
         )
-        return aiohttp.ClientSession(
+        session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": self._user_agent, "Accept": "*/*"},
+            headers=own_headers(),
             timeout=aiohttp.ClientTimeout(total=None),
             trust_env=False,
             auto_decompress=False,
-            read_bufsize=_READ_BUFFER,
-            # The sum of all fields is bounded before the parser sees them.
-            max_line_size=MAX_HEAD,
-            max_field_size=MAX_HEAD,
+            read_bufsize=READ_BUFFER,
+            **BOUNDS,
         )
+        return Lane(connector, session)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -14,7 +17,7 @@ from bgdl_jupyter.resource import ValidatorKind
 from bgdl_jupyter.secret import Credential, Secret, is_secret_header
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from io import BufferedReader
     from pathlib import Path
 
@@ -28,18 +31,23 @@ _CONDITIONS: Final = frozenset({ValidatorKind.ETAG, ValidatorKind.LAST_MODIFIED}
 
 
 def headers_of(request: Request, hop: Hop) -> CIMultiDict[str]:
-    """Return the header fields for a hop: the user's at home only, ours everywhere and last."""
+    """Return the header fields for a hop, but for the part: the user's at home only, ours everywhere and last."""
     headers: CIMultiDict[str] = CIMultiDict()
     if hop.is_home:
         for name, value in request.headers:
             headers.add(name, value.reveal() if isinstance(value, Secret) else value)
     headers["Accept-Encoding"] = "identity"
-    wanted = range_header(request.start, request.stop)
-    if wanted is not None:
-        headers["Range"] = wanted
-        if request.condition is not None and request.condition.kind in _CONDITIONS:
-            headers["If-Range"] = request.condition.value
     return headers
+
+
+def range_fields(request: Request) -> dict[str, str]:
+    """Return the header fields that ask for a part."""
+    wanted = range_header(request.start, request.stop)
+    if wanted is None:
+        return {}
+    if request.condition is None or request.condition.kind not in _CONDITIONS:
+        return {"Range": wanted}
+    return {"Range": wanted, "If-Range": request.condition.value}
 
 
 def range_header(start: int | None, stop: int | None) -> str | None:
@@ -48,6 +56,16 @@ def range_header(start: int | None, stop: int | None) -> str | None:
     if stop is None:
         return f"bytes={first}-" if first else None
     return f"bytes={first}-{stop - 1}"  # inclusive on the wire
+
+
+@lru_cache(maxsize=1)
+def own_headers() -> Mapping[str, str]:
+    """Return what every request says of us where the user says nothing else."""
+    try:
+        name = f"bgdl_jupyter/{version('bgdl-jupyter')}"
+    except PackageNotFoundError:
+        name = "bgdl_jupyter"
+    return MappingProxyType({"User-Agent": name, "Accept": "*/*"})
 
 
 def secrets_of(request: Request, hop: Hop) -> tuple[Secret, ...]:

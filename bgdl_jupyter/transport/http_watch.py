@@ -16,11 +16,13 @@ import aiohttp
 
 from bgdl_jupyter.errors import ProtocolViolation, TransferFailed, TransferTimeout
 from bgdl_jupyter.transport.http_head import HeadReader
+from bgdl_jupyter.transport.http_parsing import PARSING, HeadParser
 
 if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
 
     from bgdl_jupyter.transport.http_attempt import Attempt
+    from bgdl_jupyter.transport.http_parsing import WholeAnswer
 
 _LAST_CHUNK: Final = b"0\r\n\r\n"
 _TLS_PIECE: Final = 64 * 1024
@@ -51,6 +53,8 @@ class Watch(asyncio.Protocol):
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._poll: select.poll | None = None
+        self._parser: HeadParser | None = None
+        self._waiter: asyncio.Future[WholeAnswer | None] | None = None
         self._is_resting = True
         self._is_lost = False
         self.has_ended = False
@@ -61,12 +65,24 @@ class Watch(asyncio.Protocol):
     def begin(self, attempt: Attempt) -> None:
         """Expect the answer to a new request, its head within the attempt's time however many bytes of it come."""
         self._attempt = attempt
-        self._content = None
+        self._content = self._waiter = None
         self._head = HeadReader()
         self._left, self._tail = None, b""
         self._is_resting = False
         self._read_at_once(_HEAD_PIECE)
         self.start_timer()
+
+    def expect(self) -> asyncio.Future[WholeAnswer | None]:
+        """
+        Expect an answer that no session reads; call it before the request is sent.
+
+        Returns
+        -------
+        :
+            What gets the answer if it comes whole at once; None if aiohttp's protocol is reading it.
+        """
+        self._waiter = self._loop.create_future()
+        return self._waiter
 
     @property
     def heard(self) -> bytes:
@@ -143,7 +159,7 @@ class Watch(asyncio.Protocol):
             self._give_up(flaw)
             return
         if not self._head.is_complete:
-            self._handler.data_received(data)
+            self._pass_on(data)
             return
         self._left = self._head.length
         self._read_at_once(_BODY_PIECE)
@@ -151,12 +167,40 @@ class Watch(asyncio.Protocol):
             self._transport.pause_reading()  # until it is taken: see `take_body`
         if self._left is not None and len(data) - end <= self._left:
             self._left -= len(data) - end
-            self._handler.data_received(data)
+            if self._left or not self._take_whole(data, end):
+                self._pass_on(data)
             return
         # Rubbish behind a short body in the same packet would take the answer with it.
-        self._handler.data_received(data[:end])
+        self._pass_on(data[:end])
         if end < len(data):
             self._pass_body(data[end:])
+
+    def _take_whole(self, data: bytes, end: int) -> bool:
+        """Give an answer that came at once to who waits for it; return whether that is possible."""
+        if self._waiter is None:
+            return False
+        if self._parser is None:
+            self._parser = HeadParser(self._handler, self._loop)
+        answer = self._parser.read(data, end)
+        if answer is None:
+            self._parser = None
+            return False
+        if answer.is_last:
+            self._handler.force_close()
+        self._tell_waiter(answer)
+        return True
+
+    def _pass_on(self, data: bytes) -> None:
+        """Give bytes to aiohttp's protocol."""
+        if self._waiter is not None:
+            self._handler.set_response_params(**PARSING)
+            self._tell_waiter(None)
+        self._handler.data_received(data)
+
+    def _tell_waiter(self, answer: WholeAnswer | None) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(answer)
 
     def _pass_body(self, data: bytes) -> None:
         if self._left is not None:
@@ -207,6 +251,7 @@ class Watch(asyncio.Protocol):
         if self._attempt is not None:
             self._attempt.loss = error
         self._handler.connection_lost(error)
+        self._tell_waiter(None)
         self._tell_reader()
 
     def _tell_reader(self) -> None:
