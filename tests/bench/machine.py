@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 import tempfile
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -48,6 +50,7 @@ _JUMP: Final = 40 * 86400.0
 _STEPS: Final = ("start", "pause", "resume", "cancel", "retry")
 _HEALING: Final = {"IDLE": "start", "PAUSED_BY_APPLICATION": "resume", "ERROR": "retry"}
 _HEALED_WITHIN: Final = 30.0
+_MOST_TOLD: Final = 60
 
 _TROUBLES: Final[dict[str, Callable[[int], tuple[Any, ...]]]] = {
     "none": lambda _: (),
@@ -77,6 +80,21 @@ class DownloaderMachine(RuleBasedStateMachine):
         self._given_up: set[str] = set()
         self._received: dict[str, int] = {}
         self._is_full = False
+        self.told: list[str] = []
+        self._begun = time.monotonic()
+
+    def _tell(self, what: str) -> None:
+        """Take down what was done and what was seen: an order that another run of it does differently is told so."""
+        self.told.append(f"{time.monotonic() - self._begun:.3f} {what}")
+
+    def _ask(self, verb: str, *words: Any) -> Any:
+        return self._ask_of(self._kernel, verb, *words)
+
+    def _ask_of(self, kernel: Living, verb: str, *words: Any) -> Any:
+        answer = kernel.ask(verb, *words)
+        if not self.told or not self.told[-1].endswith(said := f"{verb}{words} -> {answer}"):
+            self._tell(f"{'' if kernel is self._kernel else 'the second kernel: '}{said}")
+        return answer
 
     def teardown(self) -> None:
         try:
@@ -100,6 +118,7 @@ class DownloaderMachine(RuleBasedStateMachine):
             self.add(name=name, is_started=True)
 
     def _serve(self, name: str, *faults: Any) -> None:
+        self._tell(f"the server has {name} {self._versions[name][-1].etag} {faults}")
         self._server.put(f"/{name}", replace(self._versions[name][-1], faults=faults))
 
     @rule(name=names, trouble=st.sampled_from(sorted(_TROUBLES)))
@@ -119,17 +138,17 @@ class DownloaderMachine(RuleBasedStateMachine):
     def add(self, name: str, is_started: bool) -> None:
         uri = self._server.url(f"/{name}")
         is_twin = any(each.uri == uri and not _is_final(each) for each in self._look())
-        answer = self._kernel.ask("create", uri, name)
+        answer = self._ask("create", uri, name)
         if isinstance(answer, Refused):
             assert is_twin or self._is_full, answer
             return
         # A twin may have come to its end since it was looked for.
         twins = [each for each in self._look() if each.uri == uri and each.guid != answer and not _is_final(each)]
         assert twins == [], "two live operations have one URI"
-        if not self._kernel.ask("notices"):  # what is kept in memory alone is said to be
+        if not self._ask("notices"):  # what is kept in memory alone is said to be
             self._created[answer] = name
         if is_started:
-            self._kernel.ask("take", answer, "start")
+            self._ask("take", answer, "start")
 
     @rule(choice=st.integers(0, 5), step=st.integers(0, 5))
     def take_an_allowed_step(self, choice: int, step: int) -> None:
@@ -144,7 +163,7 @@ class DownloaderMachine(RuleBasedStateMachine):
             self._take(operations[choice % len(operations)], step)
 
     def _take(self, operation: Seen, step: str) -> None:
-        answer = self._kernel.ask("take", operation.guid, step)
+        answer = self._ask("take", operation.guid, step)
         if isinstance(answer, Refused):
             is_right = answer.error == "DuplicateDownload" and self._has_live_twin(operation)
             is_right = is_right or step not in operation.allowed or self._may_have_moved(operation)
@@ -169,18 +188,18 @@ class DownloaderMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.02, 0.3]))
     def wait(self, seconds: float) -> None:
-        self._kernel.ask("settle", seconds)
+        self._ask("settle", seconds)
 
     # ------------------------------------------------------------------------------------- what disks and clocks do
 
     @rule(is_full=st.booleans())
     def fill_disk(self, is_full: bool) -> None:
         self._is_full = is_full
-        self._kernel.ask("fill_disk", is_full)
+        self._ask("fill_disk", is_full)
 
     @rule(ahead=st.sampled_from([-_JUMP, -60.0, 60.0, _JUMP]))
     def set_clock(self, ahead: float) -> None:
-        self._kernel.ask("set_clock", ahead)
+        self._ask("set_clock", ahead)
 
     @rule(choice=st.integers(0, 3), how=st.sampled_from(["delete", "truncate", "lengthen"]))
     def harm_a_partial_file(self, choice: int, how: str) -> None:
@@ -192,6 +211,7 @@ class DownloaderMachine(RuleBasedStateMachine):
             path for path in self._work.glob(".*.bgdl") if path.name[1:33] not in written or how != "truncate"
         )
         if parts:
+            self._tell(f"{how} {parts[choice % len(parts)].name}")
             with contextlib.suppress(FileNotFoundError):  # it was just published
                 _harm(parts[choice % len(parts)], how)
 
@@ -199,11 +219,13 @@ class DownloaderMachine(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
+        self._tell("SIGKILL")
         self._kernel.kill()
         self._restart()
 
     @rule()
     def restart(self) -> None:
+        self._tell("restart")
         self._kernel.end()
         self._restart()
 
@@ -216,17 +238,17 @@ class DownloaderMachine(RuleBasedStateMachine):
     @rule()
     def meet_a_second_kernel(self) -> None:
         with Living(self._folder) as second:
-            for operation in second.ask("look"):
+            for operation in self._ask_of(second, "look"):
                 if _is_final(operation):
                     continue
                 assert operation.is_held, f"two kernels have {operation}"
-                answer = second.ask("take", operation.guid, "cancel")
+                answer = self._ask_of(second, "take", operation.guid, "cancel")
                 assert isinstance(answer, Refused), "the second kernel canceled what the first has"
 
     # ------------------------------------------------------------------------------------------------ what always holds
 
     def _look(self) -> list[Seen]:
-        seen: list[Seen] = self._kernel.ask("look")
+        seen: list[Seen] = self._ask("look")
         return seen
 
     @invariant()
@@ -267,18 +289,18 @@ class DownloaderMachine(RuleBasedStateMachine):
             self._serve(name)
         self._kernel.kill()
         self._restart()
-        self._kernel.ask("settle", 5.0)
+        self._ask("settle", 5.0)
         for _ in range(3):  # a retry may meet what the one before has left
             for each in self._look():
                 step = _HEALING.get(each.status, "resume" if "resume" in each.allowed else "")
                 if step and step in each.allowed:
-                    self._kernel.ask("take", each.guid, step)
-            self._kernel.ask("settle", _HEALED_WITHIN)
+                    self._ask("take", each.guid, step)
+            self._ask("settle", _HEALED_WITHIN)
         note(f"in the end: {self._look()}")
         left = [each for each in self._look() if each.status not in {"COMPLETED", "CANCELED"}]
         assert left == [], "not every operation can be brought to its end"
         self.all_is_as_it_must_be()
-        self._kernel.ask("end")
+        self._ask("end")
         assert [path.name for path in self._work.iterdir() if _is_part(path)] == []
         shutil.rmtree(self._work)
 
@@ -309,12 +331,17 @@ def _harm(path: Path, how: str) -> None:
 def run(count: int = 100, *, steps: int = 40) -> Family:
     """Let Hypothesis try ``count`` orders of ``steps`` rules each."""
     made = 0
+    told: list[str] = []
 
     class Counted(DownloaderMachine):
         def teardown(self) -> None:
             nonlocal made
             made += 1
-            super().teardown()
+            try:
+                super().teardown()
+            finally:
+                if sys.exc_info()[1] is not None and not told:
+                    told.extend(self.told)
 
     failures = []
     with tempfile.TemporaryDirectory(prefix="machine-") as folder, watched(build_shim(Path(folder))):
@@ -323,6 +350,7 @@ def run(count: int = 100, *, steps: int = 40) -> Family:
         except Exception as error:  # noqa: BLE001 (what it is, is what is looked for)
             failures += [f"{type(each).__name__}: {each}"[:1500] for each in _leaves(error)]
             failures += list(getattr(error, "__notes__", ()))  # the steps that led there
+            failures += told[-_MOST_TOLD:]
     return Family(
         name="any_order",
         title="Whatever is done in whatever order",
