@@ -103,18 +103,24 @@ class AtOnce:
 
     async def run(self) -> None:
         """Return when the file has its name and that is durable; raises as `Transfer.run` does."""
+        finished = await self.fetch()
+        if finished is not None:
+            await self._facilities.committer.commit(finished)
+
+    async def fetch(self) -> Finished | None:
+        """Do as `run` does, but leave the commit of a file that came at once to the caller, who gets that file."""
         if not self._durable.is_nothing or self._order.publisher is not None:
             await self._go_on(None)
-            return
+            return None
         self._facilities.watch(self)
         try:
             came = await self._ask()
         finally:
             self._facilities.unwatch(self)
-        if isinstance(came, First):
-            await self._go_on(came)
-        else:
-            await self._facilities.committer.commit(came)
+        if isinstance(came, Finished):
+            return came
+        await self._go_on(came)
+        return None
 
     async def _go_on(self, first: First | None) -> None:
         self._transfer = transfer = self._otherwise(first)
@@ -181,8 +187,8 @@ class AtOnce:
         return Finished(
             order=order,
             durable=self._durable,
-            destination=order.destination or order.path_for(resource),
-            is_ours=order.destination is not None,
+            place=order.place or str(order.path_for(resource)),
+            is_ours=order.place is not None,
             small_body=body,
             size=len(body),
             integrity=integrity_of(expected, resource, framing),

@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.holding import create_file
 from bgdl_jupyter.engine.order import LeaseLost
 from bgdl_jupyter.errors import BackgroundTransferError, StorageFailed
 from bgdl_jupyter.events import Completed, DestinationChosen
+from bgdl_jupyter.status import CreationCollisionOption
 from bgdl_jupyter.storage.descriptor import Footprint
 from bgdl_jupyter.storage.disk import sync_directory
 from bgdl_jupyter.storage.folder import Folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
     from uuid import UUID
 
     from bgdl_jupyter.engine.facilities import Facilities
@@ -40,6 +42,7 @@ _CROWDED: Final = 4 * _MOST_TOGETHER
 # While the names of one batch are recorded, the bytes of the next become durable.
 _AT_ONCE: Final = 2
 _WAIT_FOR_OTHERS: Final = 0.02
+_REPLACE: Final = CreationCollisionOption.REPLACE_EXISTING
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -47,14 +50,14 @@ class Finished:
     """
     A file that has all its bytes, on its way to its name.
 
-    ``destination`` is the name that it is to get; where that is not ``is_ours`` yet, it gets one like it. ``holding``
+    ``place`` is the path that it is to get; where that is not ``is_ours`` yet, it gets one like it. ``holding``
     has the bytes where they are not all in ``small_body``. ``failure``, ``footprint`` and
-    ``path`` are what came of it.
+    ``path`` are what came of it; ``ended`` is called with None when that is recorded and told, or with the error.
     """
 
     order: Order
     durable: Durable
-    destination: Path
+    place: str
     is_ours: bool
     small_body: memoryview | None
     size: int
@@ -63,7 +66,7 @@ class Finished:
     publish: Callable[[Event], None]
     holding: Holding | None = None
     file: PartialFile | None = None
-    done: asyncio.Future[None] | None = None
+    ended: Callable[[BaseException | None], None] | None = None
     path: Path | None = None
     footprint: Footprint | None = None
     failure: BaseException | None = None
@@ -82,15 +85,15 @@ class Finished:
     def announcement(self) -> Durable:
         """Return what the state file is to know before the file gets its name."""
         if self.small_body is None:
-            return self.held.ready_to_commit(self.destination)
+            return self.held.ready_to_commit(self.place)
         assert self.file is not None  # noqa: S101 (it was just written)
-        return self.durable.announced(self.size, self.file.identity, self.destination)
+        return self.durable.announced(self.size, self.file.identity, self.place)
 
     def completed(self, path: Path | str | None = None) -> Completed:
         """Return the fact that the file has its name, or is at this URL."""
         return Completed(
             operation_id=self.order.operation_id,
-            path=str(path or self.path or self.destination),
+            path=str(path or self.path or self.place),
             size=self.size,
             integrity=self.integrity,
             digest=self.digest,
@@ -106,10 +109,16 @@ class Finished:
 
     def fail(self, error: BaseException) -> None:
         """Let whoever waits know that it has failed, unless it has ended before."""
-        if self.done is not None and not self.done.done():
+        if self.ended is not None:
             if self.small_body is not None and self.file is not None:
                 self.file.close()  # of the others something is still to be made durable
-            self.done.set_exception(error)
+            self.end(error)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Let whoever waits know that it has ended."""
+        ended, self.ended = self.ended, None
+        if ended is not None:
+            ended(error)
 
 
 class Committer:
@@ -121,6 +130,8 @@ class Committer:
         self._running = False
         self._has_room = asyncio.Semaphore(_AT_ONCE)
         self._is_full: asyncio.Event | None = None
+        self._pending = 0
+        self._idle: asyncio.Future[None] | None = None
 
     @property
     def is_crowded(self) -> bool:
@@ -140,19 +151,31 @@ class Committer:
         LeaseLost
             Another kernel owns the operation.
         """
-        finished.done = done = _Settled(loop=asyncio.get_running_loop())
+        done = _Settled(loop=asyncio.get_running_loop())
+        self.hand_over(finished, done.settle)
+        await unhindered(done)
+
+    def hand_over(self, finished: Finished, ended: Callable[[BaseException | None], None]) -> None:
+        """Do as `commit` does, and call ``ended`` with None or the error in place of returning."""
+        finished.ended = ended
+        self._pending += 1
         self._waiting.append(finished)
         if self._is_full is not None and len(self._waiting) >= _MOST_TOGETHER:
             self._is_full.set()
         if not self._running:
             self._running = True
             self._facilities.place.spawn(self._work(), name="commit")
-        await unhindered(done)
+
+    async def finish(self) -> None:
+        """Return when nothing is under way any more."""
+        while self._pending:
+            self._idle = asyncio.get_running_loop().create_future()
+            await self._idle
 
     async def finish_published(self, finished: Finished) -> None:
         """Record a file that got its name just before its kernel died."""
-        await self._facilities.run(sync_directory, finished.destination.parent)
-        finished.footprint = await self._facilities.run(Footprint.at, finished.destination)
+        await self._facilities.run(sync_directory, Path(finished.place).parent)
+        finished.footprint = await self._facilities.run(Footprint.at, finished.place)
         completed = finished.completed()
         await self._facilities.journal.remember_completed([completed])
         finished.publish(completed)
@@ -179,7 +202,8 @@ class Committer:
         finally:
             self._is_full = None
 
-    async def _commit_batch(self, batch: list[Finished]) -> None:
+    async def _commit_batch(self, whole: list[Finished]) -> None:
+        batch = whole
         try:
             await self._facilities.run(_prepare_all, batch)
             batch = _without_failed(batch)
@@ -192,9 +216,12 @@ class Committer:
                 entry.fail(error)
         finally:
             self._has_room.release()
-            for entry in batch:
+            for entry in whole:
                 # The loop is being shut down: whoever waits must be told, or would wait for ever.
                 entry.fail(StorageFailed("The commit was interrupted."))
+            self._pending -= len(whole)
+            if self._idle is not None and not self._pending and not self._idle.done():
+                self._idle.set_result(None)
 
     async def _announce(self, batch: list[Finished]) -> None:
         named = [entry for entry in batch if entry.is_ours]
@@ -213,12 +240,12 @@ class Committer:
         """Reserve names for files that were so small that there was no need to before."""
         if not batch:
             return
-        records = [(entry.operation_id, entry.announcement(), entry.destination) for entry in batch]
+        records = [(entry.operation_id, entry.announcement(), Path(entry.place)) for entry in batch]
         for entry, path in zip(batch, await self._facilities.journal.name_all(records), strict=True):
             if path is None:
                 entry.failure = LeaseLost()
                 continue
-            entry.destination, entry.is_ours = path, True
+            entry.place, entry.is_ours = str(path), True
             entry.publish(DestinationChosen(operation_id=entry.operation_id, path=str(path)))
 
     async def _record(self, batch: list[Finished]) -> None:
@@ -227,8 +254,7 @@ class Committer:
             await self._facilities.journal.remember_completed(completed)
         for entry, fact in zip(batch, completed, strict=True):
             entry.publish(fact)
-            assert entry.done is not None  # noqa: S101 (it was handed in)
-            entry.done.set_result(None)
+            entry.end()
 
 
 def _without_failed(batch: list[Finished]) -> list[Finished]:
@@ -245,6 +271,13 @@ class _Settled(asyncio.Future[None]):
     def cancel(self, msg: object = None) -> bool:  # noqa: ARG002 (asyncio's signature)
         """Refuse."""
         return False
+
+    def settle(self, error: BaseException | None) -> None:
+        """Have the outcome."""
+        if error is None:
+            self.set_result(None)
+        else:
+            self.set_exception(error)
 
 
 async def unhindered(future: asyncio.Future[None]) -> None:
@@ -324,8 +357,7 @@ def _write_back(folder: Folder, entry: Finished) -> None:
         entry.file = create_file(folder, entry.operation_id, entry.durable)
     else:  # left by a commit that was announced and did not come to its end
         entry.file.truncate(0)
-    entry.file.write(entry.small_body, 0)
-    entry.file.begin_to_sync()
+    entry.file.fill(entry.small_body)
 
 
 def _make_durable(folder: Folder, entry: Finished) -> None:
@@ -343,5 +375,7 @@ def _publish(folder: Folder, entries: list[Finished]) -> None:
 def _give_name(folder: Folder, entry: Finished) -> None:
     file, order = entry.file, entry.order
     assert file is not None  # noqa: S101 (it was prepared)
-    entry.path = file.publish(entry.destination, order.collision, replaces=order.replaces, folder=folder)
+    is_plain = entry.holding is None and order.collision is not _REPLACE and not order.replaces
+    if not (is_plain and file.take_name(os.path.basename(entry.place), folder)):  # noqa: PTH119 (for every small file)
+        entry.path = file.publish(Path(entry.place), order.collision, replaces=order.replaces, folder=folder)
     entry.close()

@@ -123,7 +123,7 @@ class Finishing:
             durable=holding.durable,
             holding=holding,
             file=holding.file,
-            destination=path,
+            place=str(path),
             is_ours=is_ours,
             small_body=self._fetched.small_body,
             size=holding.length or holding.written.total,

@@ -368,9 +368,9 @@ class Holding:
         """Record which place is about to get the file."""
         await self._remember(replace(self._present(), finished=self.written, committing=place))
 
-    def ready_to_commit(self, path: Path) -> Durable:
+    def ready_to_commit(self, place: str) -> Durable:
         """Return the record that announces the commit."""
-        return replace(self._present(), finished=self.written, committing=str(path))
+        return replace(self._present(), finished=self.written, committing=place)
 
 
 def create_file(folder: Folder, operation_id: UUID, durable: Durable) -> PartialFile:

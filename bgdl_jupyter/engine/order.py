@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bgdl_jupyter.engine.retry import RetryPolicy
@@ -14,7 +15,6 @@ from bgdl_jupyter.storage.filenames import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
-    from pathlib import Path
     from uuid import UUID
 
     from bgdl_jupyter.engine.uploads import PublisherMaker
@@ -53,14 +53,14 @@ class Order:
     """
     What one transfer is to achieve.
 
-    ``destination`` is None until the server has named the file; then ``directory`` holds it. Where there is a
+    ``place`` is the path of the file, None until the server has named it; then ``directory`` holds it. Where there is a
     ``publisher``, the file goes to a store and ``directory`` is where its bytes are until they are whole. ``sources``
     are what may be shown of the URI and of its mirrors, ``replaces`` the files that OPEN_IF_EXISTS may replace.
     """
 
     operation_id: UUID
     directory: Path
-    destination: Path | None
+    place: str | None
     fallback_name: str
     collision: CreationCollisionOption = CreationCollisionOption.GENERATE_UNIQUE_NAME
     digest: Digest | None = None
@@ -68,6 +68,11 @@ class Order:
     publisher: PublisherMaker | None = None
     sources: tuple[str, ...] = ("",)
     options: Options = field(default_factory=Options)
+
+    @property
+    def destination(self) -> Path | None:
+        """The path of the file; made when it is asked for, since small files are named by its text."""
+        return None if self.place is None else Path(self.place)
 
     def path_for(self, resource: Resource) -> Path:
         """Return the path that the server's name for the file leads to; somebody else may have it."""
@@ -129,7 +134,7 @@ class Durable:
         """Whether there is nothing to begin from: neither bytes nor a file nor a place that had some."""
         return self.file is None and self.resource is None and not self.finished and not self.source
 
-    def announced(self, size: int, file: FileIdentity, path: Path) -> Durable:
+    def announced(self, size: int, file: FileIdentity, place: str) -> Durable:
         """Return the record that a small body is in a file, and which name that is about to get."""
         return Durable(
             epoch=self.epoch,
@@ -138,7 +143,7 @@ class Durable:
             file_epoch=self.epoch,
             is_disputed=self.is_disputed,
             restarts=self.restarts,
-            committing=str(path),
+            committing=place,
             source=self.source,
         )
 

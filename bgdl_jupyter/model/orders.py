@@ -51,12 +51,12 @@ def order_of(operation: DownloadOperation, *, replaces: frozenset[Footprint] = f
     """Return what the transfer of an operation is to achieve; ``replaces`` are the files that it may replace."""
     values = operation.values
     store_url = values["store_url"]
-    path = operation.result_file if not store_url else _staged_name(operation)
+    place = values["result_file"] if not store_url else _staged_name(operation)
     return Order(
         operation_id=values["guid"],
         directory=values["directory"],
-        destination=path,
-        fallback_name=path.name if path is not None else operation.name,
+        place=None if place is None else str(place),
+        fallback_name="" if place is not None else operation.name,
         collision=values["collision"],
         digest=operation.expected_digest if values["checksum"] else None,
         replaces=replaces,

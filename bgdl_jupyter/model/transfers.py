@@ -68,17 +68,19 @@ class Transfers:
         # By the number in the name, as the registry has them.
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._under_way: dict[int, AtOnce] = {}
+        # Whole files that only wait for their names, and whether they are wanted.
+        self._committing: dict[int, bool] = {}
         self._is_stopping = False
         self._checksum_files = ChecksumFiles(runner)
         runner.facilities.looking.ahead = self._paths_ahead
         self.draw = random.random
 
     def __contains__(self, operation_id: UUID) -> bool:
-        return operation_id.int in self._tasks
+        return operation_id.int in self._tasks or operation_id.int in self._committing
 
     def enqueue(self, operation: DownloadOperation) -> None:
         """Let a running operation wait for its turn; while its last transfer closes, that is done at its end."""
-        if operation.values["guid"].int not in self._tasks and self._runner.conditions.lets_run(operation):
+        if operation.values["guid"] not in self and self._runner.conditions.lets_run(operation):
             self._runner.admission.enqueue(operation)
 
     def go_on(self, operations: Iterable[DownloadOperation]) -> None:
@@ -105,7 +107,11 @@ class Transfers:
 
     def cancel(self, operation: DownloadOperation) -> bool:
         """End the transfer of an operation, and return whether there was one."""
-        task = self._tasks.get(operation.guid.int)
+        number = operation.guid.int
+        if number in self._committing:
+            self._committing[number] = False
+            return True
+        task = self._tasks.get(number)
         return task is not None and task.cancel()
 
     def clean_up(self, operation: DownloadOperation) -> None:
@@ -132,6 +138,8 @@ class Transfers:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        self._committing = dict.fromkeys(self._committing, False)
+        await self._runner.facilities.committer.finish()
 
     def _spawn(
         self,
@@ -148,7 +156,9 @@ class Transfers:
 
     def _ended(self, operation: DownloadOperation) -> None:
         """Let what was canceled be tidied up after."""
-        if operation.values["status"].is_canceled and not self._is_stopping:
+        if operation.values["guid"].int in self._committing:
+            del self._tasks[operation.values["guid"].int]
+        elif operation.values["status"].is_canceled and not self._is_stopping:
             self.clean_up(operation)
         else:
             self._settled(operation)
@@ -168,22 +178,27 @@ class Transfers:
             if operation.retried_from is not None:
                 await self._claim(operation)
             await self._run(operation)
-        except LeaseLost:
-            self._lose(operation)
-        except AttentionNeeded as need:
-            self._pause_for(operation, need.status, need.reason)
-        except DiskFull as error:
-            self._wait_for_disk(operation, error)
-        except BackgroundTransferError as error:
-            self._fail(operation, error)
-        except asyncio.CancelledError:
-            self._canceled(operation)
-        except Exception as error:  # a fault of ours must end in a status that can be seen
-            if self._is_stopping or not threading.main_thread().is_alive():
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 (each ends in a status that can be seen)
+            self._end_with(operation, error)
+
+    def _end_with(self, operation: DownloadOperation, error: BaseException) -> None:
+        """Let an operation have the status that follows from what ended its transfer."""
+        match error:
+            case LeaseLost():
+                self._lose(operation)
+            case AttentionNeeded():
+                self._pause_for(operation, error.status, error.reason)
+            case DiskFull():
+                self._wait_for_disk(operation, error)
+            case BackgroundTransferError():
+                self._fail(operation, error)
+            case asyncio.CancelledError():
+                self._canceled(operation)
+            case _ if self._is_stopping or not threading.main_thread().is_alive():
                 log.warning("%s goes on from its last record (%s at the end)", operation.guid, type(error).__name__)
-                return
-            log.exception("The transfer of %s broke", operation.guid)
-            self._fail(operation, TransferFailed(f"An internal error ended it: {type(error).__name__}."))
+            case _:  # a fault of ours
+                log.error("The transfer of %s broke", operation.guid, exc_info=error)
+                self._fail(operation, TransferFailed(f"An internal error ended it: {type(error).__name__}."))
 
     def _claimer_of(self, operation: DownloadOperation) -> Callable[[Path], Awaitable[bool]]:
         return lambda path: claim_path(self._runner, operation, path)
@@ -207,9 +222,20 @@ class Transfers:
         number = values["guid"].int
         run = self._under_way[number] = self._run_of(operation)
         try:
-            await run.run()
+            finished = await run.fetch()
         finally:
             del self._under_way[number]
+        if finished is not None:
+            self._committing[number] = True
+            self._runner.facilities.committer.hand_over(finished, functools.partial(self._committed, operation))
+
+    def _committed(self, operation: DownloadOperation, error: BaseException | None) -> None:
+        """Take in what came of a commit: a file that has its name is no cancel."""
+        number = operation.values["guid"].int
+        if error is not None:
+            self._end_with(operation, error if self._committing[number] else asyncio.CancelledError())
+        del self._committing[number]
+        self._ended(operation)
 
     def _run_of(self, operation: DownloadOperation) -> AtOnce:
         runner = self._runner

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from bgdl_jupyter.errors import StateFileError
-from bgdl_jupyter.storage import queries
+from bgdl_jupyter.storage import changes
 from bgdl_jupyter.storage.schema import is_damage
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class CommitThread(threading.Thread):
         self, operation_id: UUID, epoch: int | None, columns: Mapping[str, Any], *, at_once: bool
     ) -> Future[bool]:
         """Set columns of an operation, together with other updates of it that still wait."""
-        queries.check_columns(columns)
+        changes.check_columns(columns)
         self._refuse_what_cannot_be(is_read=False)
         future: Future[bool] = Future()
         key = (operation_id, epoch)
@@ -153,7 +153,7 @@ class CommitThread(threading.Thread):
         lease = None if epoch is None else (self._store.kernel_id, epoch)
         columns: dict[str, Any] = {}
         return _Write(
-            lambda connection: queries.update(connection, operation_id, columns, lease),
+            lambda connection: changes.update(connection, operation_id, columns, lease),
             [],
             is_kept=True,
             columns=columns,

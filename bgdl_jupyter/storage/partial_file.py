@@ -22,7 +22,7 @@ from bgdl_jupyter.storage.descriptor import Descriptor, FileIdentity, Footprint
 from bgdl_jupyter.storage.disk import failing_as, opened_directory, storage_failed
 from bgdl_jupyter.storage.filenames import names_at_commit
 from bgdl_jupyter.storage.folder import Folder
-from bgdl_jupyter.storage.publishing import Publication
+from bgdl_jupyter.storage.publishing import Publication, link_quickly
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -241,8 +241,9 @@ class PartialFile:
                 length -= len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def begin_to_sync(self) -> None:
-        """Have the system begin to write back what was written, and do not wait: a `sync` has less to do then."""
+    def fill(self, data: memoryview) -> None:
+        """Write a whole small file, and have the system begin to write it back: a `sync` has less to do then."""
+        self.write(data, 0)
         if hasattr(os, "posix_fadvise"):
             with failing_as(self, "write back"), self._descriptor.borrow() as descriptor:
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -340,6 +341,13 @@ class PartialFile:
                 destination=destination,
                 replaces=replaces,
             ).carry_out(collision, names)
+
+    def take_name(self, name: str, folder: Folder) -> bool:
+        """Give a file that was just made a free name in its folder; False, and nothing done, where `publish` is due."""
+        if folder.identity != self._folder:
+            return False
+        with self._descriptor.borrow() as descriptor:
+            return link_quickly(folder, descriptor, self.name, name, identity=self.identity)
 
     def discard(self) -> bool:
         """Close the file and delete it if its name still leads to it; tell whether it was deleted."""

@@ -180,6 +180,33 @@ class Publication:
             raise StorageFailed(f"{str(self.destination)!r} is {kind}; it is not replaced.")
 
 
+def link_quickly(folder: Folder, descriptor: int, part: str, name: str, *, identity: FileIdentity) -> bool:
+    """
+    Give a file that has no other name but its private one a name that nothing has.
+
+    What a `Publication` does of most small files, in as few steps.
+
+    Returns
+    -------
+    bool
+        False where that was not possible, for whatever reason: nothing was done, and a `Publication` says why.
+    """
+    within = folder.descriptor
+    try:
+        os.fchmod(descriptor, folder.file_mode)
+        os.link(part, name, src_dir_fd=within, dst_dir_fd=within, follow_symlinks=False)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.fchmod(descriptor, _PRIVATE)
+        return False
+    try:
+        if FileIdentity.of(os.stat(part, dir_fd=within, follow_symlinks=False)) == identity:
+            os.unlink(part, dir_fd=within)
+    except FileNotFoundError:
+        """Somebody else has dropped it."""
+    return True
+
+
 def rename_exclusively(old: Path, new: Path) -> None:
     """
     Rename a file or a folder to a name that nothing has.

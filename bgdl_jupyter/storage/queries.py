@@ -10,7 +10,6 @@ from uuid import UUID
 
 from bgdl_jupyter.storage.record_texts import UnreadableRow, decode_record, encode_record
 from bgdl_jupyter.storage.records import (
-    CHANGEABLE,
     COLUMNS,
     OperationRow,
     RowConflict,
@@ -61,7 +60,7 @@ def insert(connection: sqlite3.Connection, row: OperationRow, owner: str) -> Non
         connection.execute(_INSERT, stored_row(row, owner=owner, epoch=1))
     except sqlite3.IntegrityError:
         _raise_conflict(connection, ("operation_id = ?", (row.operation_id.bytes,)), "operation")
-        _raise_conflicts(connection, row.operation_id, row.application, row.identity, row.destination_key)
+        raise_conflicts(connection, row.operation_id, row.application, row.identity, row.destination_key)
         raise
 
 
@@ -100,7 +99,7 @@ def _outcome_of_insert(connection: sqlite3.Connection, row: OperationRow, owner:
     return None
 
 
-def _raise_conflicts(
+def raise_conflicts(
     connection: sqlite3.Connection, operation_id: UUID, application: str, identity: str, destination_key: str | None
 ) -> None:
     """Raise `RowConflict` where another live operation has the same identity or destination."""
@@ -133,82 +132,6 @@ def _raise_conflict(
             application=loaded_text(application),
             group=loaded_text(group),
         ) from None
-
-
-def check_columns(columns: Mapping[str, Any]) -> None:
-    """Raise ``ValueError`` for a column that does not exist or that only the state file sets."""
-    wrong = columns.keys() - CHANGEABLE
-    if wrong:
-        raise ValueError(f"not to be set: {', '.join(sorted(wrong))}")
-
-
-def update(
-    connection: sqlite3.Connection, operation_id: UUID, columns: Mapping[str, Any], lease: tuple[str, int] | None
-) -> bool:
-    """
-    Set columns of an operation; with a lease (kernel and epoch) only if it is the present one. Tell whether it was set.
-
-    Raises
-    ------
-    RowConflict
-        The operation would not be final any more, and another one is in the way.
-    """
-    if not columns:
-        return bool(_count(connection, operation_id, lease))
-    names = ", ".join(f'"{name}" = ?' for name in columns)
-    values = [stored(name, value) for name, value in columns.items()]
-    condition, parameters = _of_lease(operation_id, lease)
-    try:
-        cursor = connection.execute(f"UPDATE operations SET {names} WHERE {condition}", (*values, *parameters))  # noqa: S608 (above)
-    except sqlite3.IntegrityError:
-        _raise_conflicts(connection, operation_id, *_keys_after(connection, operation_id, columns))
-        raise
-    return cursor.rowcount == 1
-
-
-def update_first(
-    connection: sqlite3.Connection, operation_id: UUID, choices: Iterator[dict[str, Any]], lease: tuple[str, int]
-) -> dict[str, Any] | None:
-    """
-    Set the first of several sets of columns that is in nobody's way, and return it; None where the lease is lost.
-
-    Raises
-    ------
-    RowConflict
-        All are.
-    """
-    conflict: RowConflict | None = None
-    for columns in choices:
-        try:
-            return columns if update(connection, operation_id, columns, lease) else None
-        except RowConflict as error:
-            conflict = error
-    assert conflict is not None  # noqa: S101 (there was a choice)
-    raise conflict
-
-
-def _of_lease(operation_id: UUID, lease: tuple[str, int] | None) -> tuple[str, tuple[Any, ...]]:
-    if lease is None:
-        return "operation_id = ?", (operation_id.bytes,)
-    return "operation_id = ? AND owner = ? AND epoch = ?", (operation_id.bytes, *lease)
-
-
-def _count(connection: sqlite3.Connection, operation_id: UUID, lease: tuple[str, int] | None) -> int:
-    condition, parameters = _of_lease(operation_id, lease)
-    (count,) = connection.execute(f"SELECT count(*) FROM operations WHERE {condition}", parameters).fetchone()  # noqa: S608 (above)
-    return int(count)
-
-
-def _keys_after(
-    connection: sqlite3.Connection, operation_id: UUID, columns: Mapping[str, Any]
-) -> tuple[str, str, str | None]:
-    """Return application, identity and destination key that an operation would have."""
-    names = ("application", "identity", "destination_key")
-    found = connection.execute(
-        "SELECT application, identity, destination_key FROM operations WHERE operation_id = ?", (operation_id.bytes,)
-    ).fetchone()
-    application, identity, destination = (columns.get(name, value) for name, value in zip(names, found, strict=True))
-    return loaded_text(application), loaded_text(identity), None if destination is None else loaded_text(destination)
 
 
 def select(

@@ -18,7 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.errors import StateFileError
-from bgdl_jupyter.storage import queries
+from bgdl_jupyter.storage import changes, queries
 from bgdl_jupyter.storage.application_records import ApplicationRecords
 from bgdl_jupyter.storage.commits import FLUSH_INTERVAL, CommitThread
 from bgdl_jupyter.storage.leases import START, Cursor
@@ -203,15 +203,10 @@ class StateFile(ApplicationRecords):
     def update_many(self, updates: Sequence[tuple[UUID, int | None, Mapping[str, Any]]]) -> Future[list[bool]]:
         """Update many operations at once, in one transaction: id, epoch and columns of each; all or none on error."""
         for _, _, columns in updates:
-            queries.check_columns(columns)
+            changes.check_columns(columns)
 
-        def update_all(connection: sqlite3.Connection) -> list[bool]:
-            return [
-                queries.update(connection, operation_id, columns, None if epoch is None else (self.kernel_id, epoch))
-                for operation_id, epoch, columns in updates
-            ]
-
-        return self._commits.submit(update_all, is_kept=True)
+        owner = self.kernel_id
+        return self._commits.submit(lambda connection: changes.update_all(connection, updates, owner), is_kept=True)
 
     def update_first(
         self, updates: Sequence[tuple[UUID, int, Callable[[], Iterator[dict[str, Any]]]]]
@@ -232,7 +227,7 @@ class StateFile(ApplicationRecords):
 
         def update_each(connection: sqlite3.Connection) -> list[dict[str, Any] | None]:
             return [
-                queries.update_first(connection, operation_id, choices(), (self.kernel_id, epoch))
+                changes.update_first(connection, operation_id, choices(), (self.kernel_id, epoch))
                 for operation_id, epoch, choices in updates
             ]
 

@@ -109,7 +109,7 @@ class Fetch:
         return Order(
             operation_id=self.operation_id,
             directory=self.folder,
-            destination=None if self.name is None else self.path,
+            place=None if self.name is None else str(self.path),
             fallback_name="fallback",
             sources=(self.uri, *self.mirrors),
             options=options,

@@ -17,6 +17,7 @@ from bgdl_jupyter.status import CreationCollisionOption as Collision
 from bgdl_jupyter.storage import partial_file, publishing
 from bgdl_jupyter.storage.descriptor import FileIdentity, Footprint
 from bgdl_jupyter.storage.disk import current_umask, free_space, sync_directory
+from bgdl_jupyter.storage.folder import Folder
 from bgdl_jupyter.storage.partial_file import PartialFile, PartialFileLost, discard_partial_file, partial_name
 from bgdl_jupyter.storage.publishing import find_published
 
@@ -500,3 +501,37 @@ def test_a_folder_that_fails_to_synchronise_is_one(tmp_path, monkeypatch):
 def test_children_do_not_inherit_its_descriptor(part):
     with part._descriptor.borrow() as number:
         assert not os.get_inheritable(number)
+
+
+def test_a_free_name_is_taken_in_few_steps(tmp_path, part, umask):
+    umask(0o022)
+    with Folder(tmp_path) as folder:
+        assert part.take_name("file.bin", folder)
+    assert names_in(tmp_path) == ["file.bin"]
+    assert stat.S_IMODE((tmp_path / "file.bin").stat().st_mode) == 0o644
+
+
+def test_a_name_that_somebody_has_is_left_to_the_thorough_way(tmp_path, part):
+    (tmp_path / "file.bin").write_bytes(b"mine")
+    with Folder(tmp_path) as folder:
+        assert not part.take_name("file.bin", folder)
+    assert (tmp_path / "file.bin").read_bytes() == b"mine"
+    assert stat.S_IMODE(part.path.stat().st_mode) == 0o600
+
+
+def test_a_link_that_is_made_and_called_failed_is_found_by_the_thorough_way(tmp_path, part, monkeypatch):
+    with monkeypatch.context() as patch, Folder(tmp_path) as folder:
+        failing(patch, "link", errno.EIO, happens=True)
+        assert not part.take_name("file.bin", folder)
+    assert part.publish(tmp_path / "file.bin", Collision.FAIL_IF_EXISTS) == tmp_path / "file.bin"
+    assert names_in(tmp_path) == ["file.bin"]
+
+
+def test_no_name_is_taken_in_a_folder_that_came_in_the_place_of_another(tmp_path):
+    (tmp_path / "a").mkdir()
+    file = PartialFile.create(tmp_path / "a", GUID, 1)
+    (tmp_path / "a").rename(tmp_path / "b")
+    (tmp_path / "a").mkdir()
+    with Folder(tmp_path / "a") as folder:
+        assert not file.take_name("file.bin", folder)
+    file.close()
