@@ -61,6 +61,11 @@ class RangeSet:
                 merged.append(ByteRange(start, stop))
         return cls(tuple(merged))
 
+    @classmethod
+    def whole(cls, length: int) -> RangeSet:
+        """Return the set of the first ``length`` bytes."""
+        return cls((ByteRange(0, length),)) if length else EMPTY
+
     def __iter__(self) -> Iterator[ByteRange]:
         return iter(self.ranges)
 

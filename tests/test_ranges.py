@@ -137,3 +137,9 @@ def test_nothing_is_missing_in_nothing():
     assert EMPTY.missing(0) == ()
     assert EMPTY.covers(0)
     assert EMPTY.missing(3) == (ByteRange(0, 3),)
+
+
+@given(lengths)
+def test_the_whole_is_all_of_its_bytes(length):
+    assert RangeSet.whole(length) == RangeSet.of([(0, length)])
+    assert RangeSet.whole(length).covers(length)

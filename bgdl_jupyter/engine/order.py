@@ -138,7 +138,7 @@ class Durable:
         """Return the record that a small body is in a file, and which name that is about to get."""
         return Durable(
             epoch=self.epoch,
-            finished=RangeSet.of([(0, size)]),
+            finished=RangeSet.whole(size),
             file=file,
             file_epoch=self.epoch,
             is_disputed=self.is_disputed,

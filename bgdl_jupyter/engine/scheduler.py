@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, heapreplace
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
@@ -124,6 +124,13 @@ def admit(
     held_hosts:
         Hosts that must not be asked now.
     """
+    if len(lanes) == 1:
+        (lane,) = lanes.values()
+        if lane[0].group not in limits.groups:  # as with most: nothing has to be compared
+            most = min(limits.max_parallel_per_host, limits.hosts.get(lane[0].host, limits.max_parallel_per_host))
+            room_of_host = 0 if lane[0].host in held_hosts else most - running.per_host.get(lane[0].host, 0)
+            left = max(0, min(room_of_host, limits.max_parallel - running.total))
+            return [each.operation_id for each in islice(lane, left)]
     room = _Room(running, limits, held_hosts)
     admitted: list[UUID] = []
     if not room.is_left:

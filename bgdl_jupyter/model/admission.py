@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # So many are let in in one turn of the loop: a thousand that begin at once would keep it from all else.
 _AT_ONCE: Final = 8
 _QUEUED: Final = frozenset({"application", "group", "priority"})
+_NOBODY: Final = Running()
 _NO_LIMITS: Final = Limits(max_parallel=_AT_ONCE, max_parallel_per_host=sys.maxsize)
 
 
@@ -113,7 +114,7 @@ class Admission:
         for operation_id in admitted:
             self._let_in(operation_id)
         # Lifted are our limits; what a server asks for still counts.
-        unlimited = admit(self._unlimited.lanes, Running(), _NO_LIMITS, held_hosts=held)
+        unlimited = admit(self._unlimited.lanes, _NOBODY, _NO_LIMITS, held_hosts=held) if self._unlimited else ()
         for operation_id in unlimited:
             self._let_in(operation_id, takes_place=False)
         if len(admitted) == _AT_ONCE or len(unlimited) == _AT_ONCE:

@@ -175,7 +175,7 @@ class AppliesEvents(PostProcessed):
         if self._told is not None:
             self._told.completed(event.size)
         recorded = self._durable.finished
-        self.finished_ranges = recorded if recorded.covers(event.size) else RangeSet.of([(0, event.size)])
+        self.finished_ranges = recorded if recorded.covers(event.size) else RangeSet.whole(event.size)
         self._tell_progress(bytes_received=event.size, total=event.size)
 
     def _apply_following(self, event: PostProcessingChanged) -> None:
@@ -183,15 +183,23 @@ class AppliesEvents(PostProcessed):
 
     def _tell_progress(self, *, bytes_received: int, total: int | None) -> None:
         values = self._trait_values
+        progress, status = values["progress"], values["status"]
+        changed, restarted = values["has_response_changed"], values["has_restarted"]
+        if (
+            progress.bytes_received == bytes_received
+            and progress.status is status
+            and progress.total_bytes_to_receive == total
+            and progress.has_response_changed is changed
+            and progress.has_restarted is restarted
+        ):
+            return
         progress = BackgroundDownloadProgress(
             bytes_received=bytes_received,
             total_bytes_to_receive=total,
-            status=values["status"],
-            has_response_changed=values["has_response_changed"],
-            has_restarted=values["has_restarted"],
+            status=status,
+            has_response_changed=changed,
+            has_restarted=restarted,
         )
-        if progress == values["progress"]:
-            return
         self._put("progress", progress)
         if self._told is not None:
             self._told.progressed(progress)

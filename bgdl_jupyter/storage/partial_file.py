@@ -243,9 +243,10 @@ class PartialFile:
 
     def fill(self, data: memoryview) -> None:
         """Write a whole small file, and have the system begin to write it back: a `sync` has less to do then."""
-        self.write(data, 0)
-        if hasattr(os, "posix_fadvise"):
-            with failing_as(self, "write back"), self._descriptor.borrow() as descriptor:
+        with failing_as(self, "write"), self._descriptor as descriptor:
+            if os.pwrite(descriptor, data, 0) < len(data):
+                self.write(data, 0)
+            if hasattr(os, "posix_fadvise"):
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def sync(self) -> None:

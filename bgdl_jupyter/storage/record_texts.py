@@ -38,8 +38,7 @@ def encode_record(record: object) -> str:
         return record.encoded()
     if not isinstance(record, dict):
         raise TypeError(f"a record is a dict, not {type(record).__name__}")
-    # Escaped to ASCII: names of files may hold what is not UTF-8.
-    return _ENCODER.encode(record)
+    return f"{{{_members(record)}}}"
 
 
 class CommonRecord(dict[str, Any]):
@@ -93,15 +92,23 @@ class SplitRecord(Mapping[str, Any]):
 
 
 def _members(own: dict[str, Any]) -> str:
-    """Return the members of a JSON object; texts alone, as a hundred thousand have them, the short way."""
+    """Return the members of a JSON object; what most of them are, thousands of times, goes a shorter way."""
     texts = []
     for name, value in own.items():
-        if type(value) is str:
-            texts.append(f"{_quoted(name)}:{_quoted(value)}")
+        kind = type(value)
+        if kind is str:
+            text = _quoted(value)  # to ASCII: names of files may hold what is not UTF-8
         elif value is None:
-            texts.append(f"{_quoted(name)}:null")
+            text = "null"
+        elif kind is int:
+            text = str(value)
+        elif kind is bool:
+            text = "true" if value else "false"
         else:
+            text = _ENCODER.encode(value)
+        if type(name) is not str:
             return _ENCODER.encode(own)[1:-1]
+        texts.append(f"{_quoted(name)}:{text}")
     return ",".join(texts)
 
 
