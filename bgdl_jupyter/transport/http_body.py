@@ -121,7 +121,9 @@ class BodyReceiver(asyncio.BufferedProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Take an end out of order."""
         if not self._is_over:
-            self._finish(cut_short(self._origin, error))
+            rest = self._watch.unread()
+            self._rest = rest[: self._left]
+            self._finish(cut_short(self._origin, error) if self._left is None or len(rest) < self._left else None)
         self._watch.connection_lost(error)
 
     def _finish(self, error: BaseException | None) -> None:

@@ -244,12 +244,19 @@ class Watch(asyncio.Protocol):
         rest, self.ended_in_order = _rest_of(self._transport)
         return rest
 
+    def unread(self) -> bytes:
+        """Return what TLS has of a connection that broke while nobody read: it came, and asyncio forgets it."""
+        rest, _ = _rest_of(self._transport)
+        return rest
+
     def connection_lost(self, error: Exception | None) -> None:
-        """Pass on that the connection is gone."""
+        """Pass on that the connection is gone, behind what had come of it."""
         self._stop_timer()
         self._is_lost = True
         if self._attempt is not None:
             self._attempt.loss = error
+            if rest := self.unread():
+                self.data_received(rest)
         self._handler.connection_lost(error)
         self._tell_waiter(None)
         self._tell_reader()

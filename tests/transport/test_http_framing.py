@@ -136,6 +136,17 @@ async def test_a_body_that_nobody_read_takes_its_connection_along(http, fault_se
     await server.until(lambda: server.connections_open == 0)
 
 
+async def test_what_came_before_a_reset_is_delivered_though_nobody_read_it_then(http, fault_server, authority):
+    """N15: TLS keeps what it has decrypted for nobody, and asyncio drops that with the connection."""
+    server = fault_server({"/a": FileSpec(size=LARGE, faults=(reset_after(200_000),))}, tls=authority.server())
+    sink = Collector()
+    async with http.open(request_for(server.url("/a"), ssl_context=authority.client())) as exchange:
+        await server.until(lambda: server.connections_open == 0)
+        with pytest.raises(NetworkFailed):
+            await exchange.receive(sink)
+    assert bytes(sink.body) == FileSpec(size=LARGE).read(0, 200_000)
+
+
 @pytest.mark.parametrize("piece", [1, 3, 1000])
 async def test_the_cuts_between_packets_do_not_matter(http, fault_server: StartFaultServer, piece):
     """N9: head, chunk sizes and body may arrive byte by byte."""
