@@ -13,12 +13,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from bgdl_jupyter.errors import HttpStatusError, TransferTimeout
+
+if TYPE_CHECKING:
+    from bgdl_jupyter.errors import TransferFailed
 
 # A round is over when it can be trusted: so long, and so many bytes for each connection; or at last so long.
 _SHORTEST_ROUND: Final = 0.1
 _LONGEST_ROUND: Final = 1.0
 _TELLING_BYTES: Final = 256 * 1024
+# The first one only shows what there is before the first growth, and every connection too few costs most at that time.
+_FIRST_ROUND: Final = 0.05
 
 # Growth by a factor f is worth it if the rate grew by at least this share of f - 1, and by so much in any case.
 _SHARE_OF_GROWTH: Final = 0.15
@@ -31,8 +38,10 @@ _ROUNDS_OF_GROWTH: Final = 2
 # So much may be lost by halving: a line that is full fluctuates, which rounds of twice the length even out.
 _WORTH_HALF: Final = 0.15
 _LONGER: Final = 2
-# Bytes that wait so much of a round for our own disk say that the host gives enough.
+# Bytes that wait so much of a round for our own disk say that the host gives enough; unless they are so few a second
+# that they can only wait for an answer of the disk, and not for its speed.
 _FULL: Final = 0.3
+_SPEED_OF_A_DISK: Final = 100e6
 # So does a loop that is at work so much of a round.
 _BUSY: Final = 0.7
 
@@ -56,6 +65,13 @@ class Trouble(Enum):
     REFUSED = "refused or reset the connection"
     BUSY = "answered 429 or 503"
     TIMED_OUT = "did not answer in time"
+
+    @classmethod
+    def of(cls, error: TransferFailed) -> Trouble:
+        """Return what the failure of a connection says."""
+        if isinstance(error, HttpStatusError):
+            return cls.BUSY
+        return cls.TIMED_OUT if isinstance(error, TransferTimeout) else cls.REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +97,9 @@ class _Round:
     def is_full(self, now: _Round) -> bool:
         """Whether it was this machine that took no more since then."""
         elapsed = now.began - self.began
-        return now.held_back - self.held_back >= _FULL * elapsed or now.worked - self.worked >= _BUSY * elapsed
+        is_slow = now.received + now.others - self.received - self.others < _SPEED_OF_A_DISK * elapsed
+        waits = not is_slow and now.held_back - self.held_back >= _FULL * elapsed
+        return waits or now.worked - self.worked >= _BUSY * elapsed
 
 
 class HostControl:
@@ -118,7 +136,7 @@ class HostControl:
         self._allowed = start
         self._now = -math.inf
         self._round: _Round | None = None
-        self._tries_less = self._has_grown = False
+        self._tries_less = self._has_grown = self._has_measured = False
         self._in_vain = 0
         self._trial: _Trial | None = None
         self._is_climbing_fast = True
@@ -185,10 +203,14 @@ class HostControl:
             return
         elapsed, received = now - self._round.began, bytes_total - self._round.received
         shortest = self._shortest_round * (_LONGER if self._is_about_less else 1)
+        is_full = self._round.is_full(present)
+        if not self._has_measured and self._least < self.allowed and not is_full:
+            shortest = _FIRST_ROUND
         is_telling = elapsed >= shortest and received >= _TELLING_BYTES * active
         if is_telling or elapsed >= _LONGEST_ROUND:
             elsewhere = (others - self._round.others) / elapsed
-            self._end_round(received / elapsed, elsewhere, is_full=self._round.is_full(present))
+            self._has_measured = True
+            self._end_round(received / elapsed, elsewhere, is_full=is_full)
             self._begin_round(present)
 
     def error(self, kind: Trouble) -> None:
@@ -235,7 +257,7 @@ class HostControl:
             self._pause = _FIRST_PAUSE
             self._has_grown, self._in_vain = True, 0
             self._is_climbing_fast = self._is_climbing_fast and not is_full
-        elif not is_full and trial.rounds + 1 < _ROUNDS_OF_GROWTH:
+        elif trial.rounds + 1 < _ROUNDS_OF_GROWTH:
             self._trial = replace(trial, rounds=trial.rounds + 1)
         else:
             self._allowed = trial.allowed

@@ -19,7 +19,7 @@ from bgdl_jupyter.engine.hosts import AT_FIRST
 from bgdl_jupyter.engine.retry import is_trouble
 from bgdl_jupyter.engine.segments import ActiveSegment, cut_by, next_range_for, plan, split_tails, unclaimed
 from bgdl_jupyter.engine.sink import OverlapMismatch
-from bgdl_jupyter.errors import HttpStatusError, StorageFailed, TransferFailed, TransferTimeout
+from bgdl_jupyter.errors import StorageFailed, TransferFailed
 from bgdl_jupyter.ranges import ByteRange
 from bgdl_jupyter.resource import ValidatorKind, Verdict, decide
 from bgdl_jupyter.transport.base import Framing
@@ -58,6 +58,8 @@ _SHARE_OF_GROWTH: Final = 0.3
 _FIRST_LOOK: Final = 0.05
 _FAST: Final = 100e6
 _HELD_BACK: Final = 0.3
+# Seconds within which connections that do not help are left to end by themselves.
+_SOON: Final = 4.0
 
 
 def may_split(resource: Resource, missing: int) -> bool:
@@ -115,6 +117,7 @@ class Crew:
         self._parts: dict[asyncio.Task[Delivered], ByteRange] = {}
         self._may_split = True
         self.was_refused = False
+        self._lets_end = False
         self._received = 0
         self._received_before = facilities.received
         self._wanted: int | None = None
@@ -184,7 +187,7 @@ class Crew:
             raise error
         log.info("A further connection ended: %s", error)
         if self._control is not None:
-            self._control.error(_trouble_of(error))
+            self._control.error(Trouble.of(error))
         if is_trouble(error):
             self._facilities.hosts.trouble(self._host, asyncio.get_running_loop().time())
         return None
@@ -202,15 +205,17 @@ class Crew:
         if self._wanted is not None and self._may_split:
             self._turn_to(self._wanted)
         if len(self._deliveries) > 1:
+            piece = self._holding.piece_for(len(self._deliveries))
             for each in self._deliveries.values():
                 if each is not None:
-                    each.use_small_pieces()
+                    each.use_pieces(piece)
         active = sum(1 for task in self._deliveries if task is not self._reading)
         now = asyncio.get_running_loop().time()
         wanted, room = self._wanted_connections(now), self._facilities.hosts.room_for_parts(self._host, now)
         if room < 0:  # a file came while parts of others had it all, or the host is in trouble
             wanted = max(1, min(wanted, active + room))
-        if active > wanted:
+        self._lets_end = active > wanted and room >= 0 and self._ends_soon()
+        if active > wanted and not self._lets_end:
             self._close_one()
         newcomers = min(wanted - active, room)
         if newcomers > 0 and self._may_split:
@@ -222,6 +227,8 @@ class Crew:
         if self._control is None and now - self._began_at < _FIRST_LOOK:
             return len(self._deliveries)
         control = self._control = self._control or self._first_control(now)
+        if self._lets_end:  # more are at work than are allowed: what they bring says nothing of these
+            return control.allowed
         delivering = sum(1 for each in self._deliveries.values() if each is not None and each.rate > 0)
         control.observe(
             now,
@@ -303,24 +310,29 @@ class Crew:
         longest = max((each.seconds_left for each in active if each.is_open), default=0.0)
         if longest < _OPENINGS_WORTH * self._opening:
             return []
-        ends, taken = split_tails(
-            active, newcomers=newcomers, smallest=_SMALLEST_TAIL, largest=self._largest_part(active)
-        )
+        largest = self._largest_part(active, newcomers)
+        ends, taken = split_tails(active, newcomers=newcomers, smallest=_SMALLEST_TAIL, largest=largest)
         for task, before, after in zip(tasks, active, ends, strict=True):
             if after.stop < before.stop and not self._end_before(task, ByteRange(after.stop, before.stop)):
                 taken = [part for part in taken if not before.position <= part.start < before.stop]
         return taken
 
-    def _largest_part(self, active: Sequence[ActiveSegment]) -> int | None:
+    def _largest_part(self, active: Sequence[ActiveSegment], newcomers: int) -> int | None:
         """
-        Return how much a further connection gets at most while there may soon be more of them.
+        Return how much a further connection gets at most while there may soon be more of them, or so many come at once.
 
-        These take it from the first, whose request has no end, and not from what was asked for with one: cutting that
-        short throws away what is on its way.
+        All of them take it from the first, whose request has no end, and not from what was asked for with one: cutting
+        that short throws away what is on its way.
         """
         if self._control is None or not self._control.is_finding_out:
             return None
+        if self._control.allowed == self._control.ceiling:
+            return max(each.remaining for each in active) // (newcomers + 1)
         return sum(each.remaining for each in active) // self._control.ceiling
+
+    def _ends_soon(self) -> bool:
+        """Whether what connections have still to bring comes in a moment: to close one then wastes what it sends."""
+        return max(each.seconds_left for each in self._segments().values()) < _SOON
 
     def _close_one(self) -> None:
         """End the connection that has most to do: what it leaves is taken by the others."""
@@ -380,9 +392,3 @@ class Crew:
                 task.exception()  # taken, so that it is not reported as lost
         self._deliveries.clear()
         self._parts.clear()
-
-
-def _trouble_of(error: TransferFailed) -> Trouble:
-    if isinstance(error, HttpStatusError):
-        return Trouble.BUSY
-    return Trouble.TIMED_OUT if isinstance(error, TransferTimeout) else Trouble.REFUSED

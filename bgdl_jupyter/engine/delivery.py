@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bgdl_jupyter.engine.progress import StallWatch
 from bgdl_jupyter.engine.sink import PartialFileSink
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from bgdl_jupyter.ranges import ByteRange
     from bgdl_jupyter.resource import Resource
     from bgdl_jupyter.transport.base import Exchange
-
-_SMALL_PIECE: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +129,7 @@ class Delivery:
             stop=gap.stop or self._ceiling(),
             expected=expected,
             writer=self._facilities.writer,
+            receipts=self._facilities.receipts,
             digest=self._holding.digest,
             limiter=self._limiter,
             took=self._holding.took,
@@ -228,10 +227,10 @@ class Delivery:
         if self._sink is not None:
             self._sink.stop = stop
 
-    def use_small_pieces(self) -> None:
-        """Hand on what comes in smaller pieces: with many connections, full buffers would outrun the watermark."""
+    def use_pieces(self, size: int) -> None:
+        """Hand on what comes in pieces of so many bytes (see `Holding.piece_for`)."""
         if self._sink is not None:
-            self._sink.piece = _SMALL_PIECE
+            self._sink.piece = size
 
     def stop_now(self) -> None:
         """Take no more of the body."""

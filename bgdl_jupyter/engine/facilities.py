@@ -15,6 +15,7 @@ from bgdl_jupyter.engine.hosts import Hosts
 from bgdl_jupyter.engine.looking import Looking
 from bgdl_jupyter.engine.progress import TICK
 from bgdl_jupyter.engine.rate_limit import RateLimiter
+from bgdl_jupyter.engine.receipts import Receipts
 from bgdl_jupyter.engine.turns import ShortTurns
 from bgdl_jupyter.engine.uploads import Uploads
 from bgdl_jupyter.storage.writer import Writer
@@ -97,6 +98,7 @@ class Facilities:
         self.received = 0
         self.hosts = Hosts()
         self.writer = Writer()
+        self.receipts = Receipts(place.loop)
         self.committer = Committer(self)
         self.uploads = Uploads(self)
         self.looking = Looking(self.run)
@@ -149,6 +151,7 @@ class Facilities:
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(TICK, self._tick) if self._active else None
+        self.receipts.take_in()
         now = loop.time()
         for transfer in tuple(self._active):
             try:

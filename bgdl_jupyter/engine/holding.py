@@ -47,6 +47,7 @@ log = logging.getLogger(__name__)
 _ALLOWED_BYTES: Final = 8 * 1024 * 1024
 _ALLOWED_SECONDS_OF_TRANSFER: Final = 0.1
 _RECORD_AFTER: Final = 4.0
+_LEAST_PIECE: Final = 256 * 1024
 
 
 class Holding:
@@ -282,6 +283,10 @@ class Holding:
 
     def _allowance(self) -> int:
         return max(_ALLOWED_BYTES, int(self._pace.rate * _ALLOWED_SECONDS_OF_TRANSFER))
+
+    def piece_for(self, connections: int) -> int:
+        """Return how much each of so many connections is to hand on at once: not more than the watermark can follow."""
+        return max(_LEAST_PIECE, min(BUFFER_SIZE, self._allowance() // (4 * connections)))
 
     def _record_soon(self) -> None:
         if self._recording is None and self._failure is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.errors import ResourceChanged, TransferFailed
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
     from bgdl_jupyter.engine.rate_limit import CombinedLimiter
+    from bgdl_jupyter.engine.receipts import Receipts
     from bgdl_jupyter.storage.digests import RunningDigest
     from bgdl_jupyter.storage.partial_file import PartialFile
     from bgdl_jupyter.storage.writer import Writer
@@ -82,6 +84,7 @@ class PartialFileSink:
         stop: int | None,
         expected: bytes,
         writer: Writer,
+        receipts: Receipts,
         digest: RunningDigest | None,
         limiter: CombinedLimiter,
         took: Callable[[int], None],
@@ -93,6 +96,7 @@ class PartialFileSink:
         self._overlap = bytearray(len(expected))
         self._overlapped = 0
         self._writer = writer
+        self._receipts = receipts
         self._digest = digest
         self._limiter = limiter
         self._took = took
@@ -147,7 +151,7 @@ class PartialFileSink:
         if self.stop is not None and self.position >= self.stop:
             return self._stop_here()
         if self._buffer is not None and min(self.piece, len(self._buffer)) - self._filled < _SLACK:
-            self.flush()
+            self._hand_on(wakes=False)  # more is to come, and brings the loop here again
         return self._hold_back(count)
 
     def write(self, data: bytes | bytearray | memoryview) -> Awaitable[None] | None:
@@ -165,6 +169,7 @@ class PartialFileSink:
 
     def _hold_back(self, count: int) -> Awaitable[None] | None:
         limit = self._limiter.take(count)
+        self._receipts.take_in()
         room = self._writer.room()
         durable = self._pressure()
         if self._error is not None:
@@ -177,10 +182,11 @@ class PartialFileSink:
         """Wait until more may be taken; raises what went wrong meanwhile."""
         self.is_held_back = True
         try:
-            for wait in waits:
-                if wait is not None:
-                    # The room and the watermark are shared with others: leaving must not cancel them.
-                    await (asyncio.shield(wait) if isinstance(wait, asyncio.Future) else wait)
+            with self._receipts.awaited():
+                for wait in waits:
+                    if wait is not None:
+                        # The room and the watermark are shared with others: leaving must not cancel them.
+                        await (asyncio.shield(wait) if isinstance(wait, asyncio.Future) else wait)
         finally:
             self.is_held_back = False
         if self._error is not None:
@@ -200,7 +206,10 @@ class PartialFileSink:
         return self._loop.create_future()  # nothing more is wanted: whoever reads is canceled
 
     def flush(self) -> None:
-        """Hand on what is in the buffer."""
+        """Hand on what is in the buffer, and hear of it as soon as it is written."""
+        self._hand_on(wakes=True)
+
+    def _hand_on(self, *, wakes: bool) -> None:
         if self._buffer is None:
             return
         buffer, filled, offset = self._buffer, self._filled, self._offset
@@ -217,11 +226,8 @@ class PartialFileSink:
             offset,
             buffer[:filled],
             digest=self._digest,
-            done=lambda error: self._post_written(bounds, error),
+            done=lambda error: self._receipts.post(partial(self._written, bounds), error, wakes=wakes),
         )
-
-    def _post_written(self, bounds: tuple[int, int], error: BaseException | None) -> None:
-        self._loop.call_soon_threadsafe(self._written, bounds, error)
 
     def _written(self, bounds: tuple[int, int], error: BaseException | None) -> None:
         self._unwritten -= 1
@@ -244,9 +250,10 @@ class PartialFileSink:
             The disk refused.
         """
         self.flush()
-        while self._unwritten:
-            self._idle = self._loop.create_future()
-            await self._idle
+        with self._receipts.awaited():
+            while self._unwritten:
+                self._idle = self._loop.create_future()
+                await self._idle
         if isinstance(self._error, TransferFailed):
             raise self._error
 

@@ -83,6 +83,23 @@ def test_what_helps_beside_other_files_that_lose_nothing_is_kept():
     assert host.run(2.0) == 16
 
 
+def test_the_first_growth_waits_only_for_a_short_look():
+    """Each connection too few costs most while there are few: four become sixteen a twentieth of a second later."""
+    host = Host(HostControl(start=4, least=1, shortest_round=0.2), per_connection)
+    host.run(0.1, step=0.02)
+    assert host.control.allowed == 16
+    host.run(0.15, step=0.02)
+    assert host.control.is_finding_out, "what came of it is judged by a whole round"
+
+
+def test_few_bytes_that_wait_for_the_disk_do_not_mean_that_the_disk_is_full():
+    """What waits is an answer of the disk: with more under way, more fits into the same time."""
+    host = Host(HostControl(start=4, least=1), lambda connections: connections * 10 * MB)
+    for _ in range(40):
+        host.run(0.05, held_back=0.6 * host.now)
+    assert host.control.allowed == 16
+
+
 def test_one_bad_moment_does_not_end_the_climb():
     host = Host(HostControl(start=1), per_connection)
     host.run(0.12)

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from bgdl_jupyter.engine.rate_limit import CombinedLimiter, RateLimiter
+from bgdl_jupyter.engine.receipts import Receipts
 from bgdl_jupyter.engine.sink import MemorySink, OverlapMismatch, PartialFileSink
 from bgdl_jupyter.errors import StorageFailed
 from bgdl_jupyter.storage.partial_file import PartialFile
@@ -57,6 +58,7 @@ def sink(file: PartialFile, writer: Writer, wrote: list[tuple[int, int]]) -> Cal
             file,
             position=position,
             writer=writer,
+            receipts=Receipts(asyncio.get_running_loop()),
             wrote=lambda start, stop: wrote.append((start, stop)),
             took=under_way.append,
             **(values | options),
