@@ -45,11 +45,7 @@ class Recollection:
         key = id(record.common), row.application, row.group, row.status
         known = self._known.get(key)
         if known is None:
-            first = operation_from(row, self.runner, is_disputed=is_disputed)
-            values = {name: getattr(first, name) for name in record.common if first.has_trait(name)}
-            shared = shared_of({**values, "application": row.application, "group": row.group}, first.status)
-            self._known[key] = record.common, shared
-            return first
+            known = self._known[key] = record.common, self._shared(row, record)
         own = {"guid": row.operation_id, "created_at": row.created_at, **record.own}
         if own["result_file"] is None:
             del own["result_file"]
@@ -58,6 +54,13 @@ class Recollection:
         operation = DownloadOperation.alike(self.runner, own, known[1])
         operation.keep_columns(row, _nothing(row.epoch, is_disputed=is_disputed))
         return operation
+
+    def _shared(self, row: OperationRow, record: SplitRecord) -> SharedValues:
+        """Return what operations have in common whose records begin as this one does."""
+        alone = {name: value for name, value in record.own.items() if name not in record.common}
+        first = operation_from(row._replace(record=SplitRecord(record.common, alone)), self.runner)
+        values = {name: getattr(first, name) for name in record.common if first.has_trait(name)}
+        return shared_of({**values, "application": row.application, "group": row.group}, first.status)
 
     def _directory(self, path: str) -> Path:
         """Return a folder as one object for all files in it."""
@@ -76,7 +79,6 @@ def _is_plain(record: SplitRecord) -> bool:
         and (own["result_file"] is None or type(own["result_file"]) is str)
         and type(own.get("checksum", "")) is str
         and type(own.get("directory", "")) is str
-        and own.keys().isdisjoint(record.common)
     )
 
 

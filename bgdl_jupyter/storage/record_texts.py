@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any, Final
 
+from bgdl_jupyter.storage.usual_record import restored, shortened
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -42,7 +44,7 @@ def encode_record(record: object) -> str:
 
 
 class CommonRecord(dict[str, Any]):
-    """What many records have in common; never changed, and encoded once."""
+    """What many records have in common; never changed, and encoded once, without what is usual."""
 
     __slots__ = ("_text",)
 
@@ -51,7 +53,7 @@ class CommonRecord(dict[str, Any]):
         try:
             return self._text
         except AttributeError:
-            self._text: str = _ENCODER.encode(self)
+            self._text: str = _ENCODER.encode(shortened(self))
             return self._text
 
 
@@ -114,8 +116,6 @@ def _members(own: dict[str, Any]) -> str:
 
 def split_record(common: dict[str, Any], own: dict[str, Any]) -> SplitRecord:
     """Return a record that is stored so that what it has in common with many is decoded once for all of them."""
-    if not own.keys().isdisjoint(common):
-        common = {name: value for name, value in common.items() if name not in own}
     return SplitRecord(common, own)
 
 
@@ -135,7 +135,7 @@ def decode_record(text: object) -> Mapping[str, Any]:
 
 @functools.lru_cache(maxsize=256)
 def _decode_common(text: str) -> dict[str, Any]:
-    return _decode(text)
+    return restored(_decode(text))
 
 
 def _decode(text: str) -> dict[str, Any]:
@@ -170,7 +170,7 @@ class RecordReader:
             try:
                 return SplitRecord(self._common, _decode(f"{{{text[len(beginning) :]}"))
             except UnreadableRow:  # the mark was within something else
-                return _decode(text)
+                return decode_record(text)
         record = decode_record(text)
         if type(record) is SplitRecord and type(text) is str:
             self._beginning, self._common = "".join(text.partition(_MARK)[:2]), record.common

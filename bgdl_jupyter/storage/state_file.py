@@ -56,7 +56,7 @@ __all__ = [
 _LOCK_TIMEOUT: Final = 5.0
 _HEARTBEAT: Final = 5.0
 _ROWS_AT_ONCE: Final = 5000
-_ACQUIRED_AT_ONCE: Final = 2000
+_ACQUIRED_AT_ONCE: Final = 4000
 _PIECE_TIMEOUT: Final = 60.0
 
 
