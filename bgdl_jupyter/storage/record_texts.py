@@ -131,6 +131,8 @@ def decode_record(text: object) -> Mapping[str, Any]:
         return SplitRecord(_decode_common(f"{common}}}"), _decode(f"{{{own}"))
     except UnreadableRow:  # the mark was within something else
         return _decode(text)
+    except ValueError as error:
+        raise UnreadableRow(str(error)) from None
 
 
 @functools.lru_cache(maxsize=256)
