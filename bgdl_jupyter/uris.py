@@ -198,6 +198,12 @@ def origin_of(uri: str | URL) -> Origin:
     return _origin_of_url(uri)
 
 
+def beginning_of(uri: str) -> str:
+    """Return a checked URI up to its path: whatever begins so has the same origin."""
+    found = _ORIGIN.match(uri)
+    return f"{found.group() if found else uri}/"
+
+
 @functools.lru_cache(maxsize=1024)
 def _origin_of(beginning: str) -> Origin:
     """Return the origin that a URI begins with: thousands of files have the same."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.scheduler import Candidate, Limits, Queue, Running, admit
 from bgdl_jupyter.model.light import alike
-from bgdl_jupyter.uris import origin_of
+from bgdl_jupyter.uris import beginning_of, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -176,8 +176,11 @@ def candidates_of(operations: Iterable[DownloadOperation]) -> Iterator[Candidate
     for values, some in alike(operations, _QUEUED):
         group, priority = values["group"], values["priority"]
         key, rank = _group_key(values["application"], group) if group else "", priority.rank
+        host, beginning = "", "/"  # most are of the host of the one before
         for each in some:
             own = each.values
             operation_id: UUID = own["guid"]
-            order = rank, each.position, operation_id.int
-            yield Candidate(operation_id, origin_of(own["requested_uri"]).host, key, priority, order)
+            uri: str = own["requested_uri"]
+            if not uri.startswith(beginning):
+                host, beginning = origin_of(uri).host, beginning_of(uri)
+            yield Candidate(operation_id, host, key, priority, (rank, each.position, operation_id.int))

@@ -7,19 +7,23 @@ objects were made, would look through all of them again and again, though all of
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
+import threading
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bgdl_jupyter.engine.loop import Place
 
 # How long the loop may do nothing else, in seconds, and how many it does before it looks at the time.
 _STEP: Final = 0.005
 _AT_ONCE: Final = 100
+# So many at once come rarely.
+_MANY: Final = 1000
 # For each step; all of them together may take as long as there are operations.
 _WITHIN: Final = 60.0
 
@@ -50,6 +54,40 @@ def in_steps(place: Place, take: Callable[[Sequence[T]], Iterable[R]], many: Ite
     while place.call_within(_WITHIN, go_on):
         pass
     return results
+
+
+class Collector:
+    """The collector of garbage, which may rest; there is one in a process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rests = 0
+        self._was_enabled = True
+
+    @contextlib.contextmanager
+    def resting(self, count: int) -> Iterator[None]:
+        """
+        Have it look for nothing while so many operations are made that all stay, and then take them as old.
+
+        It rests for all of the process: what is done meanwhile takes moments, and waits for nobody. For few it does
+        not rest: somebody may make one after the other, and garbage of his own in between.
+        """
+        if count < _MANY:
+            yield
+            return
+        with self._lock:
+            self._rests += 1
+            if self._rests == 1:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._rests -= 1
+                let_age()
+                if not self._rests and self._was_enabled:
+                    gc.enable()
 
 
 def let_age() -> None:

@@ -28,7 +28,7 @@ from bgdl_jupyter.model.application import present_application
 from bgdl_jupyter.model.host import host
 from bgdl_jupyter.model.light import alike
 from bgdl_jupyter.status import BackgroundTransferCostPolicy, Step, TransferActivity
-from bgdl_jupyter.uris import is_loopback, origin_of
+from bgdl_jupyter.uris import beginning_of, is_loopback, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -51,7 +51,7 @@ _FEW_FOLDERS: Final = 64
 # So many are looked at in one turn of the loop, which does nothing else meanwhile.
 _AT_ONCE: Final = 500
 _STATUS: Final = frozenset({"status"})
-_DECIDING: Final = frozenset({"cost_policy"})
+_DECIDING: Final = frozenset({"cost_policy", "proxy"})
 _UNSEEN: Final = "Waiting: what the network costs is being looked at."
 #: What else may change what is allowed.
 _RELEVANT: Final = frozenset({"cost_policy", "holder", "requested_uri"})
@@ -157,12 +157,18 @@ class ConditionsWatch:
         self.begin()
         allowed: list[DownloadOperation] = []
         for values, some in alike(operations, _DECIDING):
+            folder, beginning = None, ""  # of the last that may: most that come at once are of the same host and folder
             for each in some:
-                denied = self._denial_of(each, values)
-                if denied is None:
+                own = each.values
+                uri, directory = own["requested_uri"], own["directory"]
+                if directory is folder and uri.startswith(beginning) and not each.is_unconstrained:
                     allowed.append(each)
-                else:
+                elif (denied := self._denial_of(each, values)) is not None:
                     self._runner.change_status(each, denied.step, reason=denied.reason)
+                else:
+                    allowed.append(each)
+                    if not (each.overrides_policy or each.is_unconstrained):
+                        folder, beginning = directory, beginning_of(uri)
         return allowed
 
     def look(self) -> None:

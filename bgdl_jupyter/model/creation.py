@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from bgdl_jupyter.errors import DestinationExists, DestinationInUse, DuplicateDownload, StateFileError
-from bgdl_jupyter.model.by_and_by import in_steps, let_age
+from bgdl_jupyter.model.by_and_by import in_steps
 from bgdl_jupyter.model.existing import completed_twin, refuse_foreign
 from bgdl_jupyter.model.operation import DownloadOperation
 from bgdl_jupyter.model.persistence import common_record, shared_of
@@ -107,7 +107,6 @@ class Creation:
         source = iter(drafts)
         while together := list(itertools.islice(source, _TOGETHER)):
             created += self._create_together(together)
-            let_age()
         return created
 
     def _create_together(self, drafts: Sequence[Draft]) -> list[DownloadOperation]:
@@ -123,7 +122,6 @@ class Creation:
                 path = self._path(draft, frozenset())
                 place, key = str(path), destination_key(path or Path(place))
             pairs.append((self._row(draft, place, destination_key=key, status=_STARTED), draft))
-        let_age()
         conflicts = self._runner.state.insert_many([row for row, _ in pairs]).result(_DURABLE_WITHIN)
         inserted = [pair for pair, conflict in zip(pairs, conflicts, strict=True) if conflict is None]
         refused = [draft for (_, draft), conflict in zip(pairs, conflicts, strict=True) if conflict is not None]
@@ -218,8 +216,9 @@ class Creation:
         )
 
     def _introduce(self, pairs: Sequence[tuple[OperationRow, Draft]]) -> list[DownloadOperation]:
-        operations = [self._make(row, draft) for row, draft in pairs]
-        in_steps(self._runner.place, self._let_in, operations)
+        with self._runner.collector.resting(len(pairs)):
+            operations = [self._make(row, draft) for row, draft in pairs]
+            in_steps(self._runner.place, self._let_in, operations)
         for operation, (_, draft) in zip(operations, pairs, strict=True):
             if draft.secrets is not None and operation.secrets.values():
                 self._runner.vault.store(str(operation.guid), operation.secrets.to_secret())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from itertools import combinations, permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from bgdl_jupyter.storage.records import OperationRow
 
 # What an operation that nothing has happened to has for itself, and what it may have.
-_OWN: Final = frozenset({"requested_uri", "result_file"})
-_PERHAPS_OWN: Final = _OWN | {"checksum", "directory"}
+_OWN: Final = ("requested_uri", "result_file")
+_PERHAPS_OWN: Final = ("checksum", "directory")
+_SHAPES: Final = frozenset(
+    names for count in range(3) for more in combinations(_PERHAPS_OWN, count) for names in permutations((*_OWN, *more))
+)
 
 
 class Recollection:
@@ -49,8 +53,9 @@ class Recollection:
         own = {"guid": row.operation_id, "created_at": row.created_at, **record.own}
         if own["result_file"] is None:
             del own["result_file"]
-        if "directory" in own:
-            own["directory"] = self._directory(own["directory"])
+        path = own.get("directory")
+        if path is not None:
+            own["directory"] = self._directories.get(path) or self._directories.setdefault(path, Path(path))
         operation = DownloadOperation.alike(self.runner, own, known[1])
         operation.keep_columns(row, _nothing(row.epoch, is_disputed=is_disputed))
         return operation
@@ -62,18 +67,11 @@ class Recollection:
         values = {name: getattr(first, name) for name in record.common if first.has_trait(name)}
         return shared_of({**values, "application": row.application, "group": row.group}, first.status)
 
-    def _directory(self, path: str) -> Path:
-        """Return a folder as one object for all files in it."""
-        known = self._directories.get(path)
-        if known is None:
-            known = self._directories[path] = Path(path)
-        return known
-
 
 def _is_plain(record: SplitRecord) -> bool:
     own = record.own
     return (
-        _OWN <= own.keys() <= _PERHAPS_OWN
+        tuple(own) in _SHAPES
         and ("directory" in own or "directory" in record.common)
         and type(own["requested_uri"]) is str
         and (own["result_file"] is None or type(own["result_file"]) is str)

@@ -12,7 +12,7 @@ from traitlets import TraitError
 
 from bgdl_jupyter.errors import TransferFailed
 from bgdl_jupyter.events import StatusChanged
-from bgdl_jupyter.model.by_and_by import in_steps, let_age
+from bgdl_jupyter.model.by_and_by import in_steps
 from bgdl_jupyter.model.light import alike
 from bgdl_jupyter.model.operation_state import PAUSING, can_pause
 from bgdl_jupyter.model.persistence import refresh
@@ -93,10 +93,10 @@ def _take_over_all(
     recollection = Recollection(runner)
     take = functools.partial(_take_up, runner, on_restore)
     for piece in runner.state.acquire(application) if pieces is None else pieces:
-        # Made here, where nobody waits: on the loop they are only let in.
-        made = [_readable(recollection, each.row, is_disputed=not each.was_proven_dead) for each in piece]
-        taken += in_steps(runner.place, take, zip(piece, made, strict=True))
-        let_age()
+        with runner.collector.resting(len(piece)):
+            # Made here, where nobody waits: on the loop they are only let in.
+            made = [_readable(recollection, each.row, is_disputed=not each.was_proven_dead) for each in piece]
+            taken += in_steps(runner.place, take, zip(piece, made, strict=True))
     return taken
 
 
@@ -228,9 +228,9 @@ def _show(runner: Runner, application: str | None) -> list[DownloadOperation]:
     recollection = Recollection(runner)
     for piece in runner.state.stream(application, skips_ours=True):
         holders = _holders(runner, piece)
-        made = [(row, operation) for row in piece if (operation := _readable(recollection, row)) is not None]
-        shown += in_steps(runner.place, functools.partial(_show_some, runner, holders), made)
-        let_age()
+        with runner.collector.resting(len(piece)):
+            made = [(row, operation) for row in piece if (operation := _readable(recollection, row)) is not None]
+            shown += in_steps(runner.place, functools.partial(_show_some, runner, holders), made)
     return shown
 
 

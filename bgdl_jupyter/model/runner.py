@@ -32,6 +32,7 @@ from bgdl_jupyter.model.admission import Admission
 from bgdl_jupyter.model.alerting import Tiles
 from bgdl_jupyter.model.batches import Batches
 from bgdl_jupyter.model.bodies import Bodies
+from bgdl_jupyter.model.by_and_by import Collector
 from bgdl_jupyter.model.completion import Completions
 from bgdl_jupyter.model.conditions_watch import ConditionsWatch
 from bgdl_jupyter.model.held import HeldWatch
@@ -89,6 +90,7 @@ class Runner:
         self.completions = Completions(self)
         self.bodies = Bodies(self)
         self.post_processor = PostProcessor(self)
+        self.collector = Collector()
         self._restored: set[str] = set()
 
     # ------------------------------------------------------------------------------------------------ from any thread
