@@ -56,7 +56,8 @@ def restored(stored: dict[str, Any]) -> dict[str, Any]:
     if type(number) is not int or number != _NUMBER or type(other) is not dict:
         raise ValueError("it refers to a usual record that is not known")
     record[_SETTINGS] |= other
-    return record | rest
+    whole: dict[str, Any] = record | rest
+    return whole
 
 
 def _differing(given: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
