@@ -14,6 +14,7 @@ from bgdl_jupyter.uris import (
     HIDDEN_QUERY,
     MAX_URI_LENGTH,
     Origin,
+    beginning_of,
     has_secret_query,
     identity,
     origin_of,
@@ -329,7 +330,7 @@ def test_any_text_is_a_uri_or_refused(text):
     ],
 )
 def test_a_credential_belongs_to_scheme_host_and_port(uri, origin, text):
-    assert origin_of(uri) == origin_of(URL(uri)) == origin
+    assert origin_of(uri) == origin_of(URL(uri)) == origin_of(beginning_of(uri)) == origin
     assert str(origin) == text
 
 

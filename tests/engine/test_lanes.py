@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -92,6 +93,24 @@ def test_the_lanes_know_what_is_first_in_each_whatever_comes_and_goes(queue, dat
         if data.draw(st.booleans()):
             lanes.remove(model.pop(data.draw(st.integers(0, len(model) - 1))))
         check(lanes, model)
+
+
+@given(queue=queues, cuts=st.lists(st.integers(0, 40), max_size=4))
+def test_many_at_once_are_the_same_as_one_after_the_other(queue, cuts):
+    lanes = Lanes[Waiting]()
+    places = [0, *sorted(cuts), len(queue)]
+    for start, stop in pairwise(places):
+        lanes.add_all(queue[start:stop])
+        check(lanes, queue[: max(start, stop)] if stop else [])
+
+
+def test_a_lane_takes_many_in_any_order():
+    lane = Lane[Waiting](Waiting(n, position=float(n)) for n in range(1000))
+    lane.add_all(Waiting(n, position=float(n)) for n in range(1000, 3000))
+    lane.add_all(Waiting(5000 - n, position=n + 0.5) for n in range(2000))
+    assert [each.position for each in lane] == sorted([*range(3000), *(n + 0.5 for n in range(2000))])
+    assert len(lane) == 5000
+    assert lane[4999].position == 2999.0
 
 
 @given(queue=queues, others=queues)

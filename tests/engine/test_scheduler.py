@@ -183,6 +183,14 @@ def test_adding_what_waits_already_puts_it_into_its_new_place():
     assert set(queue.lanes) == {("a.example", ""), ("b.example", "")}
 
 
+def test_adding_many_puts_those_that_wait_already_into_their_new_places():
+    queue = Queue([waiting(1), waiting(2)])
+    queue.add_all([waiting(3), waiting(1, host="b.example"), waiting(0)])
+    assert len(queue) == 4
+    assert numbers(admit(queue.lanes, Running(), Limits())) == [0, 1, 2, 3]
+    assert {each: len(lane) for each, lane in queue.lanes.items()} == {("a.example", ""): 3, ("b.example", ""): 1}
+
+
 def test_another_priority_is_another_place():
     queue = Queue([waiting(1), waiting(2), waiting(3)])
     assert queue.move(UUID(int=3), priority=HIGH).priority is HIGH
