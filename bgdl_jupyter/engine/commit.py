@@ -360,11 +360,9 @@ def _write_back(folder: Folder, entry: Finished) -> None:
     entry.file.fill(entry.small_body)
 
 
-def _make_durable(folder: Folder, entry: Finished) -> None:
-    """Wait for the bytes, and check once more that it is the file we wrote."""
+def _make_durable(_: Folder, entry: Finished) -> None:
     assert entry.file is not None  # noqa: S101 (it was just written)
     entry.file.sync()
-    entry.footprint = entry.file.check(entry.size, folder=folder)
 
 
 def _publish(folder: Folder, entries: list[Finished]) -> None:
@@ -375,6 +373,8 @@ def _publish(folder: Folder, entries: list[Finished]) -> None:
 def _give_name(folder: Folder, entry: Finished) -> None:
     file, order = entry.file, entry.order
     assert file is not None  # noqa: S101 (it was prepared)
+    # At the last moment: the announcement may have waited long for a disk with room.
+    entry.footprint = file.check(entry.size, folder=folder)
     is_plain = entry.holding is None and order.collision is not _REPLACE and not order.replaces
     if not (is_plain and file.take_name(os.path.basename(entry.place), folder)):  # noqa: PTH119 (for every small file)
         entry.path = file.publish(Path(entry.place), order.collision, replaces=order.replaces, folder=folder)

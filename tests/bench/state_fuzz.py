@@ -202,7 +202,7 @@ def _open(path: Path, harmed: bytes, what: str) -> str:
         try:
             is_kept = path.read_bytes() == harmed if path.exists() else False
             if _is_of_the_future(harmed) and is_kept:
-                return "" if state.notices else f"{what}: nothing is said of a newer file"
+                return "" if state.is_read_only or state.notices else f"{what}: a newer file was taken for ours"
             if state.is_in_memory:
                 return f"{what}: no new file was begun"
             state.rows().result(_WAIT)

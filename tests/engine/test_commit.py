@@ -13,6 +13,7 @@ from bgdl_jupyter.engine.order import LeaseLost
 from bgdl_jupyter.errors import DestinationExists, StorageFailed
 from bgdl_jupyter.status import CreationCollisionOption as Collision
 from bgdl_jupyter.storage import publishing
+from bgdl_jupyter.storage.partial_file import PartialFileLost
 from tests.servers.faults import hold_after
 from tests.servers.files import FileSpec, many_files
 
@@ -85,6 +86,28 @@ async def test_a_taken_name_fails_one_and_not_the_others_of_the_turn(
     assert isinstance(outcomes[3], DestinationExists)
     assert fetches[3].path.read_text() == "mine"
     assert sum(isinstance(each, Exception) for each in outcomes) == 1
+
+
+@pytest.mark.parametrize("size", [1000, 200_000])
+async def test_a_partial_file_that_somebody_changes_after_the_announcement_gets_no_name(
+    fault_server: StartFaultServer, fetch: Callable[..., Fetch], size: int
+):
+    spec = FileSpec(size=size)
+    one = fetch(fault_server({"/a": spec}).url("/a"))
+    remember_all = one.journal.remember_all
+
+    async def announce_and_lengthen(records):
+        with one.part.open("ab") as part:
+            part.write(b"more")
+        return await remember_all(records)
+
+    one.journal.remember_all = announce_and_lengthen  # type: ignore[method-assign]  # changed on the way
+    with pytest.raises(PartialFileLost):
+        await one.run()
+    assert not one.path.exists()
+    one.journal.remember_all = remember_all  # type: ignore[method-assign]  # as it was
+    await one.run()
+    assert one.path.read_bytes() == spec.read()
 
 
 async def test_the_commit_is_announced_before_the_name_is_given_and_told_after_it_is_recorded(
