@@ -131,15 +131,18 @@ class Watch(asyncio.Protocol):
 
     def has_unread(self) -> bool:
         """Whether the kernel, or TLS, holds bytes or an end that the loop has not seen."""
+        if self._is_lost or self._transport.is_closing():
+            return True  # its descriptor may be somebody else's by now
+        if self._poll is not None:
+            return bool(self._poll.poll(0))
         sock = self._transport.get_extra_info("socket")
         if sock is None or sock.fileno() < 0:
             return True
         if not hasattr(select, "poll"):
             return bool(select.select([sock], [], [], 0)[0])
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(sock.fileno(), select.POLLIN)
-        return bool(self._poll.poll(0))
+        self._poll = select.poll()
+        self._poll.register(sock.fileno(), select.POLLIN)
+        return self.has_unread()
 
     # What the connection says
 

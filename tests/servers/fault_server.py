@@ -40,7 +40,8 @@ class FaultServer:
     """
     A web server on a loopback address, on a thread of its own.
 
-    `greetings` are scripts to be performed on a connection (by its number, from 1) before any request is read.
+    `greetings` are scripts to be performed on a connection (by its number, from 1) before any request is read. With
+    `at_once` the head of an answer leaves together with the beginning of its body, as a quick server's does.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class FaultServer:
         tls: ssl.SSLContext | None = None,
         greetings: Mapping[int, Script] | None = None,
         send_buffer: int | None = None,
+        at_once: bool = False,
     ) -> None:
+        self._at_once = at_once
         self.events = Events()
         self.exchanges: list[Exchange] = []
         self.malformed: list[bytes] = []
@@ -175,11 +178,15 @@ class FaultServer:
             exchange.request = replace(exchange.request, body=body)
         script = self._script(route, exchange.request)
         exchange.status = _status(script)
+        if self._at_once:
+            wire.gather()
         try:
             await perform(script, Stage(wire, exchange, self.events))
         except Ended:
             exchange.is_finished = True
             raise
+        finally:
+            wire.part()
         exchange.is_finished = True
 
     def _script(self, route: Route | None, request: Request) -> Script:

@@ -70,7 +70,9 @@ class Stage:
         """Wait. Raises `Gone` when the other side ends a long pause."""
         if seconds > _SHORT:
             await self.wire.unless_gone(asyncio.sleep(seconds))
-        elif seconds > 0:
+            return
+        self.wire.push()
+        if seconds > 0:
             await asyncio.sleep(seconds)
 
     def count_file(self, start: int, stop: int) -> None:

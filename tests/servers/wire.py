@@ -44,6 +44,7 @@ class Wire:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._early = bytearray()
+        self._is_gathering = False
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
         """Shake hands as the server. Raises `ssl.SSLError` when the client does not agree."""
@@ -85,8 +86,30 @@ class Wire:
                 count(len(piece))
         return None
 
+    def gather(self) -> None:
+        """Let what is sent leave in as few packets as it fits into, until `part`: the head together with its body."""
+        self._is_gathering = True
+        self._cork(is_on=True)
+
+    def push(self) -> None:
+        """Let what was gathered leave."""
+        if self._is_gathering:
+            self._cork(is_on=False)
+            self._cork(is_on=True)
+
+    def part(self) -> None:
+        """Let what was gathered leave, and gather no more."""
+        if self._is_gathering:
+            self._is_gathering = False
+            self._cork(is_on=False)
+
+    def _cork(self, *, is_on: bool) -> None:
+        with contextlib.suppress(OSError):  # closed already
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, is_on)
+
     async def unless_gone(self, awaited: Awaitable[T]) -> T:
         """Wait for something else than the other side. Raises `Gone` if that ends the connection first."""
+        self.push()
         waiting = asyncio.ensure_future(awaited)
         gone = asyncio.ensure_future(self._gone())
         try:
@@ -105,6 +128,7 @@ class Wire:
 
     async def reset(self) -> None:
         """Send RST, after the bytes before it have arrived in the other kernel."""
+        self.part()
         with contextlib.suppress(TimeoutError, OSError):
             async with asyncio.timeout(_DRAIN_TIMEOUT):
                 while self._unacknowledged():  # noqa: ASYNC110 - the kernel tells nobody when the queue is empty

@@ -37,8 +37,8 @@ def tls(request: pytest.FixtureRequest, authority: Authority) -> ssl.SSLContext 
 
 @pytest.fixture
 def serve(fault_server: StartFaultServer, tls: ssl.SSLContext | None):
-    """Start fault servers over http and then over https."""
-    return functools.partial(fault_server, tls=tls)
+    """Start fault servers over http and then over https, whose small answers come whole at once."""
+    return functools.partial(fault_server, tls=tls, at_once=True)
 
 
 @pytest.fixture

@@ -25,14 +25,13 @@ FILE = FileSpec(size=10_000)
 
 
 async def test_a_whole_answer_gives_its_connection_back_before_it_is_taken(ask, http, serve):
-    answer = said("HTTP/1.1 200 OK\nContent-Length: 5", b"hello")
-    server = serve({"/a": answer, "/b": answer})
+    server = serve({"/a": FILE, "/b": FILE})
     request = request_for(server.url("/a"), ssl_context=ask.keywords["ssl_context"])
     async with http.open(request) as exchange:
-        assert (await ask(server.url("/b"))).body == b"hello"
+        assert (await ask(server.url("/b"))).body == FILE.read()
         sink = Collector()
         assert await exchange.receive(sink) is Framing.LENGTH
-    assert bytes(sink.body) == b"hello"
+    assert bytes(sink.body) == FILE.read()
     assert server.connections_total == 1
 
 
