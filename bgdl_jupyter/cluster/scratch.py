@@ -123,11 +123,9 @@ class _Identified:
         self._token = token
 
     def draft(self, *args: Any, **kwargs: Any) -> Draft:
-        from dataclasses import replace
-
         draft = self._drafting.draft(*args, **kwargs)
         place = draft.location.url if draft.location is not None else draft.result_file or ""
-        return replace(draft, operation_id=operation_id_of(self._token, place))
+        return draft._replace(operation_id=operation_id_of(self._token, place))
 
 
 class _MemoryVault(Vault):

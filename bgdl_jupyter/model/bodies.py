@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterable, Iterable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, Unpack, runtime_checkable
 from uuid import UUID, uuid4
 
@@ -111,7 +110,7 @@ class SendsBodies:
     def _create_with_body(
         self, uri: str, result_file: str | os.PathLike[str] | None, operation_id: UUID, options: Mapping[str, Any]
     ) -> DownloadOperation:
-        draft = replace(self._draft(uri, result_file, options, may_be_folder=False), operation_id=operation_id)
+        draft = self._draft(uri, result_file, options, may_be_folder=False)._replace(operation_id=operation_id)
         with self._creation() as creation:
             return creation.create_one(draft)
 

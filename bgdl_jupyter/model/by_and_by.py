@@ -7,12 +7,15 @@ objects were made, would look through all of them again and again, though all of
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import gc
 import itertools
 import threading
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from bgdl_jupyter.errors import EngineNotResponding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,8 +27,10 @@ _STEP: Final = 0.005
 _AT_ONCE: Final = 100
 # So many at once come rarely.
 _MANY: Final = 1000
-# For each step; all of them together may take as long as there are operations.
+# Within this something is done; all of them together may take as long as there are operations.
 _WITHIN: Final = 60.0
+# How often it is looked at whether the loop still is there, in seconds.
+_LOOK: Final = 0.5
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,25 +40,44 @@ def in_steps(place: Place, take: Callable[[Sequence[T]], Iterable[R]], many: Ite
     """
     Hand many over to the engine's loop, a few at a time, and return what came of them in their order; blocks.
 
+    An exception in the waiting caller (an interrupt) takes nothing back: all of them are taken.
+
     Parameters
     ----------
     take:
         What is called there with some of them.
+
+    Raises
+    ------
+    EngineNotResponding
+        Nothing was taken for a minute, or the loop has ended.
     """
-    rest = iter(many)
+    rest, done = iter(many), concurrent.futures.Future[list[R]]()
     results: list[R] = []
 
-    def go_on() -> bool:
+    def go_on() -> None:
         deadline = time.monotonic() + _STEP
-        while some := list(itertools.islice(rest, _AT_ONCE)):
-            results.extend(take(some))
-            if time.monotonic() > deadline:
-                return True
-        return False
+        try:
+            while some := list(itertools.islice(rest, _AT_ONCE)):
+                results.extend(take(some))
+                if time.monotonic() > deadline and not is_here:
+                    place.loop.call_soon(go_on)
+                    return
+        except BaseException as error:  # noqa: BLE001 (it is the caller's)
+            done.set_exception(error)
+        else:
+            done.set_result(results)
 
-    while place.call_within(_WITHIN, go_on):
-        pass
-    return results
+    is_here = place.is_here()
+    place.call_within(_WITHIN, go_on)
+    count, deadline = -1, 0.0
+    # Handed over once: to wake each other after every step would take longer than the steps.
+    while not concurrent.futures.wait((done,), timeout=_LOOK).done:
+        if len(results) != count:
+            count, deadline = len(results), time.monotonic() + _WITHIN
+        elif time.monotonic() > deadline or not place.is_alive:
+            raise EngineNotResponding(f"The loop of the downloads stands still; it has taken {count:,} operations.")
+    return done.result()
 
 
 class Collector:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 from bgdl_jupyter.engine.facilities import known_schemes
@@ -46,15 +46,15 @@ _MOST_MIRRORS: Final = 100
 _IDS_AT_ONCE: Final = 16
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(NamedTuple):
     """
-    What will become an operation.
+    What will become an operation: a tuple, since a hundred thousand are made at once.
 
     ``uri`` is what to ask for, ``shown`` what may be shown of it, ``identity`` under what the same request is
     recognised, ``checksum`` empty where none is known; ``common`` are the values of traits that it has in common with
     others, one mapping for all of them; its secrets are apart. ``destination_key`` is that of ``result_file``, which
-    ``is_there`` when something has its name; ``directory`` is one object for all files in it.
+    ``is_there`` when something has its name; ``directory`` is one object for all files in it. ``post_process`` is what
+    is called with the file, where it has no name.
     """
 
     uri: str
@@ -62,17 +62,16 @@ class Draft:
     identity: str
     result_file: str | None
     directory: Path
-    destination_key: str | None = None
-    is_there: bool = False
     common: Mapping[str, Any]
     group: str
     application: str | None
+    operation_id: UUID
+    destination_key: str | None = None
+    is_there: bool = False
     checksum: str = ""
     location: Location | None = None
     secrets: OperationSecrets | None = None
-    operation_id: UUID
     post_process: Callable[..., Any] | None = None
-    """What is called with the file, where it has no name."""
 
     @property
     def plan(self) -> dict[str, Any] | None:

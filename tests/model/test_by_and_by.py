@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bgdl_jupyter.engine.loop import ThreadPlace
+from bgdl_jupyter.errors import EngineNotResponding
 from bgdl_jupyter.model import by_and_by
 from bgdl_jupyter.model.by_and_by import Collector, in_steps, let_age
 
@@ -60,6 +61,17 @@ def test_what_goes_wrong_with_one_of_many_is_the_callers(place: ThreadPlace):
 
     with pytest.raises(LookupError, match="7"):
         in_steps(place, take, [7])
+
+
+def test_a_loop_that_ends_in_the_middle_is_not_waited_for(place: ThreadPlace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(by_and_by, "_STEP", 0.0)
+
+    def take(some: Sequence[int]) -> Sequence[int]:
+        place.loop.call_soon(place.stop, 5)
+        return some
+
+    with pytest.raises(EngineNotResponding, match="has taken"):
+        in_steps(place, take, range(10**9))
 
 
 @pytest.mark.parametrize("was_enabled", [True, False])
