@@ -44,6 +44,8 @@ class Watch(asyncio.Protocol):
     def __init__(self, handler: ResponseHandler, transport: asyncio.Transport) -> None:
         self._handler = handler
         self._transport = transport
+        # Kept, since a transport that is closed twice, as by aiohttp, cannot be asked for it any more.
+        self._tls: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
         self._loop = asyncio.get_running_loop()
         self._attempt: Attempt | None = None
         self._content: aiohttp.StreamReader | None = None
@@ -244,12 +246,12 @@ class Watch(asyncio.Protocol):
     def end(self) -> bytes:
         """Note how the other side ended; return what TLS has of it that nobody has read."""
         self.has_ended = True
-        rest, self.ended_in_order = _rest_of(self._transport)
+        rest, self.ended_in_order = _rest_of(self._tls)
         return rest
 
     def unread(self) -> bytes:
         """Return what TLS has of a connection that broke while nobody read: it came, and asyncio forgets it."""
-        rest, _ = _rest_of(self._transport)
+        rest, _ = _rest_of(self._tls)
         return rest
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -279,14 +281,13 @@ class Watch(asyncio.Protocol):
         self._handler.resume_writing()
 
 
-def _rest_of(transport: asyncio.Transport) -> tuple[bytes, bool]:
+def _rest_of(tls: ssl.SSLObject | None) -> tuple[bytes, bool]:
     """
     Return what a connection that has ended still holds, and whether it ended in order.
 
     Without TLS a FIN is in order and comes last. Under TLS the order is a close_notify, which asyncio does not tell
     from a cut; and what did not fit into the protocol's buffer is left in the TLS object.
     """
-    tls = transport.get_extra_info("ssl_object")
     rest: list[bytes] = []
     if tls is None:
         return b"", True

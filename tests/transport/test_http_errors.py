@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import ssl
@@ -149,3 +150,18 @@ def test_too_many_open_files_are_hinted_at():
 def test_a_reset_in_the_body_is_told_from_an_end():
     assert cut_short(ORIGIN, ConnectionResetError()).web_error_status is WebErrorStatus.CONNECTION_RESET
     assert cut_short(ORIGIN, None).web_error_status is WebErrorStatus.CONNECTION_ABORTED
+
+
+async def test_the_end_of_a_connection_that_was_given_up_is_nobodys_error(
+    http, fault_server: StartFaultServer, authority: Authority
+):
+    """The library closes a connection with a broken head twice, and then the server's own end comes."""
+    told: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    broken = said("HTTP/1.1 200 OK\nContent-Length: 5\nno field")
+    server = fault_server({"/a": broken, "/b": FILE}, tls=authority.server())
+    with pytest.raises(ProtocolViolation):
+        await fetch(http, server.url("/a"), ssl_context=authority.client())
+    await server.until(lambda: server.connections_open == 0)
+    await fetch(http, server.url("/b"), ssl_context=authority.client())
+    assert not told
