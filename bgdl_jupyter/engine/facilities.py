@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
+import itertools
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import EntryPoint, entry_points
@@ -21,7 +22,7 @@ from bgdl_jupyter.engine.uploads import Uploads
 from bgdl_jupyter.storage.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from bgdl_jupyter.engine.loop import Place
     from bgdl_jupyter.engine.order import Journal
@@ -42,6 +43,7 @@ _OWN_TRANSPORTS: Final = {
     "ftps": "bgdl_jupyter.transport.ftp:FtpTransport",
 }
 _POOL_SIZE: Final = 4
+_TICKS_AT_ONCE: Final = 16
 
 
 @functools.cache
@@ -152,12 +154,20 @@ class Facilities:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(TICK, self._tick) if self._active else None
         self.receipts.take_in()
-        now = loop.time()
-        for transfer in tuple(self._active):
+        self._tick_some(iter(tuple(self._active)))
+
+    def _tick_some(self, active: Iterator[Ticking]) -> None:
+        """Give some their tick, and the others in the next turn of the loop: a thousand would hold it up."""
+        loop = asyncio.get_running_loop()
+        some = tuple(itertools.islice(active, _TICKS_AT_ONCE))
+        for transfer in some:
             try:
-                transfer.tick(now)
+                if transfer in self._active:
+                    transfer.tick(loop.time())
             except Exception:
                 log.exception("A transfer failed to take its tick")
+        if len(some) == _TICKS_AT_ONCE:
+            loop.call_soon(self._tick_some, active)
 
     async def close_idle(self) -> None:
         """Close connections that wait for another request, where a transport keeps such."""

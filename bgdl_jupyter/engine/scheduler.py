@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush, heapreplace
-from itertools import islice, zip_longest
+from itertools import count, islice
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
@@ -253,8 +253,14 @@ class Queue:
 
     def first_of_each_lane(self) -> Iterator[Candidate]:
         """Give what waits, lane by lane in turn: the first of each, then the second."""
-        in_turn = zip_longest(*self._lanes.values())
-        return (each for turn in in_turn for each in turn if each is not None)
+        for depth in count():  # lane by lane, since few are asked for and there may be very many lanes
+            is_last = True
+            for lane in self._lanes.values():
+                if depth < len(lane):
+                    is_last = False
+                    yield lane[depth]
+            if is_last:
+                return
 
     def add(self, candidate: Candidate) -> None:
         """Let an operation wait; one that waits already is put into its new place."""

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.registry import Registry
 
 
-# So many are let in in one turn of the loop: a thousand that begin at once would keep it from all else.
+# So many are let in in one turn of the loop, and fewer where a turn takes longer than so many seconds: a thousand that
+# begin at once would keep it from all else, and from those that began before.
 _AT_ONCE: Final = 8
+_TURN: Final = 0.02
 _QUEUED: Final = frozenset({"application", "group", "priority"})
 _NOBODY: Final = Running()
-_NO_LIMITS: Final = Limits(max_parallel=_AT_ONCE, max_parallel_per_host=sys.maxsize)
+_NO_LIMITS: Final = Limits(max_parallel=sys.maxsize, max_parallel_per_host=sys.maxsize)
 
 
 class Admission:
@@ -53,6 +55,8 @@ class Admission:
         self._running: dict[int, Candidate] = {}
         self._readmissions: dict[int, asyncio.Future[None]] = {}
         self._is_due = False
+        self._looked_at: float | None = None
+        self._most = _AT_ONCE
         self._is_open = True
         self._release: asyncio.TimerHandle | None = None
         self.limits = Limits()
@@ -102,11 +106,12 @@ class Admission:
     def _look(self) -> None:
         self._is_due = False
         now = time.monotonic()
+        most = self._most_at_once(now)
         held = self._hosts.held(now)
         running = Running.of(self._running.values())
         limits = replace(
             self.limits,
-            max_parallel=min(self.limits.max_parallel, running.total + _AT_ONCE),
+            max_parallel=min(self.limits.max_parallel, running.total + most),
             groups=self._registry.group_limits(),
             hosts=self._hosts.troubled(now),
         )
@@ -114,10 +119,12 @@ class Admission:
         for operation_id in admitted:
             self._let_in(operation_id)
         # Lifted are our limits; what a server asks for still counts.
-        unlimited = admit(self._unlimited.lanes, _NOBODY, _NO_LIMITS, held_hosts=held) if self._unlimited else ()
+        lifted = replace(_NO_LIMITS, max_parallel=most)
+        unlimited = admit(self._unlimited.lanes, _NOBODY, lifted, held_hosts=held) if self._unlimited else ()
         for operation_id in unlimited:
             self._let_in(operation_id, takes_place=False)
-        if len(admitted) == _AT_ONCE or len(unlimited) == _AT_ONCE:
+        if len(admitted) == most or len(unlimited) == most:
+            self._looked_at = now
             self.look_soon()
         release = self._hosts.next_release(now)
         if self._release is not None:
@@ -125,6 +132,15 @@ class Admission:
             self._release = None
         if release is not None and (len(self._queue) or len(self._unlimited)):
             self._release = self._loop.call_later(max(0.0, release - now), self.look_soon)
+
+    def _most_at_once(self, now: float) -> int:
+        """Return how many to let in: half as many after a long turn of the loop, one more after a short one."""
+        before, self._looked_at = self._looked_at, None
+        if before is None:
+            self._most = _AT_ONCE
+        else:
+            self._most = max(1, self._most // 2) if now - before > _TURN else min(_AT_ONCE, self._most + 1)
+        return self._most
 
     def _let_in(self, operation_id: UUID, *, takes_place: bool = True) -> None:
         candidate = self.withdraw(operation_id)

@@ -176,6 +176,11 @@ def test_a_queue_forgets_what_was_removed():
     assert queue.lanes == {}
 
 
+def test_those_ahead_are_the_first_of_each_lane_and_then_the_second():
+    queue = Queue(waiting(number, host=host) for number, host in enumerate("aabac"))
+    assert [each.position for each in queue.first_of_each_lane()] == [0, 2, 4, 1, 3]
+
+
 def test_adding_what_waits_already_puts_it_into_its_new_place():
     queue = Queue([waiting(1), waiting(2)])
     queue.add(waiting(1, host="b.example", position=9.0))
