@@ -215,6 +215,8 @@ class Runner:
         operation.overrides_policy = step is Step.OVERRIDE
         if step is Step.RETRY:
             operation.retried_from = old
+            if old.is_canceled:
+                operation.forget_bytes()  # shown at once: it may have to wait for its turn
         if operation.status.is_running:
             self.transfers.enqueue(operation)
         else:

@@ -237,6 +237,22 @@ def test_a_retry_right_after_a_cancel_begins_from_nothing_and_is_whole(
     assert file_sha256(work / "file.bin") == HELD.sha256
 
 
+def test_what_was_canceled_and_waits_for_its_turn_again_shows_no_bytes(
+    downloader: BackgroundDownloader, server: FaultServer, seen: Seen
+):
+    downloader.max_parallel = 1
+    operation = downloader.create_download(server.url("/held"), "file.bin")
+    operation.start()
+    seen.until(lambda: operation.bytes_received == HALF)
+    operation.cancel().wait(WAIT)
+    server.put("/other", HELD)
+    other = downloader.create_download(server.url("/other"), "other.bin")
+    other.start()
+    seen.until(lambda: other.bytes_received == HALF)
+    operation.retry()
+    assert (operation.bytes_received, operation.status) == (0, Status.RUNNING)
+
+
 def test_a_retry_goes_on_from_what_is_on_disk(downloader: BackgroundDownloader, server: FaultServer, work: Path):
     operation = downloader.create_download(server.url("/gone"), "file.bin")
     with pytest.raises(HttpStatusError) as raised:
