@@ -48,6 +48,31 @@ async def test_who_is_about_to_ask_has_been_looked_at_already(tmp_path: Path):
     assert threads.runs < 10
 
 
+async def test_nothing_is_looked_at_twice_for_those_who_come_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    looked_at: list[str] = []
+    look = Footprint.at
+
+    def count(path: str) -> Footprint | None:
+        looked_at.append(path)
+        return look(path)
+
+    monkeypatch.setattr(Footprint, "at", count)
+    names = [str(tmp_path / str(number)) for number in range(300)]
+    waiting = names.copy()
+    looking = Looking(Threads().run)
+    looking.ahead = lambda count: waiting[:count]
+
+    async def lane() -> None:
+        while waiting:
+            await looking.footprint(waiting.pop(0))
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(lane() for _ in range(8)))
+    assert sorted(looked_at) == sorted(names)
+
+
 async def test_a_look_ahead_that_is_old_counts_for_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     first, late = str(tmp_path / "first"), tmp_path / "late"
     looking = Looking(Threads().run)
