@@ -62,7 +62,7 @@ MUTANTS: Final = (
     Mutant(
         "bytes that are not durable under the file's name",
         "engine/commit.py",
-        "    file.sync()\n",
+        "    entry.file.sync()\n",
         "",
         "power --count 1200",
     ),
