@@ -13,7 +13,7 @@ from typing import Final
 
 #: Seconds of a turn. A cell changes places only where bytes wait, so that shorter turns cost it no more of them; and a
 #: watermark, which takes some twenty turns one after the other, is recorded in hundredths of a second.
-TURN: Final = 0.0003
+TURN: Final = 0.0007
 
 
 class ShortTurns:
