@@ -40,7 +40,7 @@ FILES: Final = 3
 SHARE: Final = 0.8
 _WAIT: Final = 60.0
 #: What the server counts as sent and no kernel has read when it dies, of a file and usually.
-_IN_FLIGHT: Final = 4 * MEBIBYTE
+_IN_FLIGHT: Final = 8 * MEBIBYTE
 
 _START: Final = """
 %load_ext bgdl_jupyter
