@@ -11,8 +11,8 @@ import math
 import sys
 from typing import Final
 
-#: Seconds of a turn. A cell changes places only where bytes wait, so that shorter turns cost it no more of them; and a
-#: watermark, which takes some twenty turns one after the other, is recorded in hundredths of a second.
+#: Seconds of a turn. Shorter ones bring more bytes beside a cell and cost it more of its speed (`benchmarks` W8); a
+#: watermark takes some twenty turns one after the other, and bytes wait for it.
 TURN: Final = 0.0007
 
 

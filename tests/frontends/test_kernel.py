@@ -412,9 +412,9 @@ def test_the_control_channel_is_left_alone_where_there_are_subshells(kernel):
 @pytest.mark.parametrize(
     ("name", "path"),
     [
-        ("/data/ada/work/data.ipynb", "/data/ada/work/data.ipynb"),
+        ("/notebooks/work/data.ipynb", "/notebooks/work/data.ipynb"),
         ("work/data.ipynb", "<cwd>/data.ipynb"),
-        ("/data/ada/Console 1", "None"),
+        ("/notebooks/Console 1", "None"),
         ("", "None"),
     ],
     ids=["a notebook", "a path from the server's root", "a console", "not told"],
