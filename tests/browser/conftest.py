@@ -58,10 +58,15 @@ def browser(chromium: Browser) -> Iterator[Browser]:
 
 @pytest.fixture
 def open_notebook(browser: Browser, request: pytest.FixtureRequest) -> OpenNotebook:
-    """Open notebooks in a folder of the test: `open_notebook(["1 + 1"], name="other.ipynb", app="notebooks")`."""
+    """
+    Open notebooks in a folder of the test: `open_notebook(["1 + 1"], name="other.ipynb", app="notebooks")`.
+
+    Each try of a test has a folder of its own: a notebook would take up the downloads of the try before.
+    """
+    folder = f"{request.node.name}-{getattr(request.node, 'execution_count', 1)}"
 
     def open_it(cells: Sequence[str], name: str = "demo.ipynb", app: str = "lab/tree") -> NotebookPage:
-        return browser.open_notebook(f"{request.node.name}/{name}", cells, app=app)
+        return browser.open_notebook(f"{folder}/{name}", cells, app=app)
 
     return open_it
 
