@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks import amounts, limits, machine, notebook, plots, report, workloads
 from benchmarks.judge import verdicts
 from benchmarks.results import Result
-from benchmarks.scratch import ROOT, cache_folder, scratch_folder
+from benchmarks.scratch import ROOT, cache_folder, scratch_folder, spread
 from benchmarks.servers import Nginx
 from benchmarks.sizes import SIZES, Sizes
 
@@ -82,6 +82,7 @@ def run(names: Sequence[str], sizes: Sizes, *, runs: int, only: frozenset[str] =
             for name in names:
                 work = folder / name
                 work.mkdir()
+                spread(work)
                 setting = workloads.Setting(nginx=nginx, sizes=sizes, folder=work, runs=runs, only=only)
                 results.append(_run_one(name, setting))
                 print(report.summary(results[-1]), flush=True)

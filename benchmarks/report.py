@@ -20,9 +20,10 @@ all. The contestants run one after the other in an order that turns around; the 
 *Durable* is the time from the first call until the files are on the disk: ours says COMPLETED only then, the others
 are followed by an fdatasync of each file. *Last byte* is the time without any sync (ours then runs with fsync and
 fdatasync made to do nothing). The start of the interpreter and imports are nobody's time. Every file was compared
-with what the server has. The C floor is a loop of recv and pwrite (`benchmarks/floor.c`), for many files with a
-temporary name and a rename. Absolute times are this machine's; what is judged are ratios within one run, and the times
-of W9 to W12.
+with what the server has. On ext4 each run has a part of the disk of its own (`chattr +T`), for whoever makes files
+where many were just deleted needs ten times as long. The C floor is a loop of recv and pwrite (`benchmarks/floor.c`),
+for many files with a temporary name and a rename. Absolute times are this machine's; what is judged are ratios within
+one run, and the times of W9 to W12.
 
 The command needs nginx, openssl and a C compiler, and `pip install bgdl-jupyter[bench]`. It makes an environment of its
 own for the peers that are Python libraries, and takes those that are programs from the system; one that is missing is

@@ -34,6 +34,17 @@ def scratch_folder() -> Iterator[Path]:
         yield Path(name)
 
 
+def spread(folder: Path) -> None:
+    """
+    Have each folder that is made in this one lie in a part of the disk of its own, where the file system is ext4.
+
+    For five minutes ext4 looks at every inode that was given back before it makes another there: 5,000 files after
+    5,000 were deleted take ten times as long, and whoever ran next would pay for it. Elsewhere nothing is done.
+    """
+    if chattr := shutil.which("chattr"):
+        subprocess.run([chattr, "+T", str(folder)], stderr=subprocess.DEVNULL, check=False)
+
+
 @contextlib.contextmanager
 def emptied(folder: Path) -> Iterator[Path]:
     """Give a folder that is new, and delete it afterwards."""
