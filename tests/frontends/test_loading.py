@@ -68,8 +68,9 @@ def test_what_was_over_and_seen_is_not_shown_again(fault_server, tmp_path):
 def test_loading_begins_with_what_the_first_download_needs_and_with_nothing_else(tmp_path):
     """The transport's library is on its way, so that `%bgdl` does not wait; no widgets, no vault, no other protocol."""
     with RealKernel(cwd=tmp_path, env={"BGDL_STATE_FILE": str(tmp_path / "state" / "state.sqlite3")}) as kernel:
-        kernel.run("import sys, threading; before = set(sys.modules)")
+        kernel.run("import gc, sys, threading; before = set(sys.modules)")
         kernel.run("%load_ext bgdl_jupyter\nloaded = set(sys.modules) - before")
+        assert kernel.run("gc.isenabled()").text == "True"
         others = "sorted({'ipywidgets', 'keyring', 'aioftp', 'dbus_fast', 'pooch', 'fsspec'} & loaded)"
         assert kernel.run(others).text == "[]"
         awaited = "[each.join(20) for each in threading.enumerate() if each.name == 'bgdl-load-ahead']"
