@@ -42,6 +42,10 @@ _STEPS: Final = {
 }
 
 
+# More than these are not taken in one turn of the loop.
+_MANY: Final = 500
+
+
 def allowed_verbs(operation: DownloadOperation) -> frozenset[Verb]:
     """Return what may be asked of an operation now."""
     return _verbs_for(operation.allowed_steps, operation.is_over, operation.is_held)
@@ -64,12 +68,19 @@ def perform(runner: Runner, operations: Iterable[DownloadOperation], verb: Verb)
     """
     Do it with each operation that allows it; the others are left as they are.
 
-    What was on the screen may be a moment old, so a step that is no longer allowed is no error. Engine's loop only.
+    What was on the screen may be a moment old, so a step that is no longer allowed is no error. Engine's loop only;
+    very many are handed to it a few at a time.
     """
     wanted = [each for each in operations if verb in allowed_verbs(each)]
     if verb is Verb.CLEAR:
         # Partial files are removed with it, and disks are slow.
         runner.place.spawn(asyncio.to_thread(clear, wanted), name="clear")
-        return
+    elif len(wanted) > _MANY:
+        runner.place.spawn(asyncio.to_thread(_take_steps, runner, wanted, verb), name=verb.value)
+    else:
+        _take_steps(runner, wanted, verb)
+
+
+def _take_steps(runner: Runner, wanted: Iterable[DownloadOperation], verb: Verb) -> None:
     for step in _STEPS[verb]:
         runner.take_all([each for each in wanted if _first_of(verb, each.allowed_steps) is step], step)

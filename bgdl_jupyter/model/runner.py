@@ -32,7 +32,7 @@ from bgdl_jupyter.model.admission import Admission
 from bgdl_jupyter.model.alerting import Tiles
 from bgdl_jupyter.model.batches import Batches
 from bgdl_jupyter.model.bodies import Bodies
-from bgdl_jupyter.model.by_and_by import Collector
+from bgdl_jupyter.model.by_and_by import Collector, in_steps
 from bgdl_jupyter.model.completion import Completions
 from bgdl_jupyter.model.conditions_watch import ConditionsWatch
 from bgdl_jupyter.model.held import HeldWatch
@@ -100,17 +100,20 @@ class Runner:
         self.place.call(self._take_users_step, operation, step)
 
     def take_all(self, operations: Iterable[DownloadOperation], step: Step, *, only_failed: bool = False) -> None:
-        """Take a step with each operation that allows it."""
+        """Take a step with each operation that allows it; off the loop a few at a time, so that transfers go on."""
 
-        def each() -> None:
-            for operation in operations:
+        def each(some: Sequence[DownloadOperation]) -> Sequence[DownloadOperation]:
+            for operation in some:
                 if step in operation.allowed_steps and (operation.standing.is_failure or not only_failed):
                     try:
                         self._take_users_step(operation, step)
                     except DuplicateDownload as duplicate:  # of a group, the others are meant all the same
                         log.warning("%s", duplicate)
+            return some
 
-        self.place.call_within(60.0, each)
+        # Those that wait come first: the place of one that stops is not for one that is about to be stopped, too.
+        waiting_first = sorted(operations, key=lambda operation: operation.guid in self.transfers)
+        in_steps(self.place, each, waiting_first)
 
     def attach(self, operation: DownloadOperation) -> None:
         """Start the operation if it was not started."""

@@ -71,7 +71,7 @@ MUTANTS: Final = (
         "engine/holding.py",
         "        await self._facilities.run(self.file.truncate, recorded.finished.stop)\n",
         "        self.written = RangeSet.of([(0, self.file.size)])\n",
-        "kills_at_calls --count 120",
+        "power --count 1200",
     ),
     Mutant(
         "the state written in place",

@@ -11,6 +11,8 @@ from traitlets import TraitError
 from bgdl_jupyter import BackgroundTransferGroup
 from bgdl_jupyter.errors import AttentionRequired, HttpStatusError, InvalidRequest
 from bgdl_jupyter.events import GroupChanged
+from bgdl_jupyter.model import by_and_by
+from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.resource import OVERLAP
 from bgdl_jupyter.status import BackgroundTransferBehavior as Behavior
 from bgdl_jupyter.status import BackgroundTransferPriority as Priority
@@ -131,6 +133,29 @@ async def test_all_are_paused_and_resumed_and_the_bytes_are_durable(
     assert group.progress.completed == 3
     assert group.progress.fraction == 1.0
     assert server.body_bytes_sent("/held") <= 3 * (SIZE + OVERLAP)
+
+
+@pytest.mark.parametrize("step", ["pause", "cancel"])
+def test_very_many_are_stopped_a_few_at_a_time_and_none_of_them_begins_meanwhile(
+    downloader: BackgroundDownloader, server: FaultServer, monkeypatch: pytest.MonkeyPatch, step: str
+):
+    downloader.max_parallel = 2
+    group = held(downloader, server, 30)
+    server.wait_until(lambda: len(server.requests("/held")) == 2)
+    monkeypatch.setattr(by_and_by, "_STEP", 0.0)
+    monkeypatch.setattr(by_and_by, "_AT_ONCE", 3)
+    place = current_runner().place
+    left: list[int] = []
+
+    def look() -> None:
+        left.append(sum(each.status is Status.RUNNING for each in group.operations))
+        if left[-1]:
+            place.loop.call_soon(look)
+
+    place.post(look)
+    getattr(group, step)().wait(WAIT)
+    assert len(set(left)) == 11, "others have a turn after every three"
+    assert len(server.requests("/held")) == 2
 
 
 def test_all_are_canceled_and_nothing_is_left_of_them(
