@@ -39,6 +39,18 @@ def storage_failed(error: OSError, path: Named, action: str) -> StorageFailed:
     return kind(f"Cannot {action} {path.name!r} in {str(path.parent)!r}: {os.strerror(error.errno or 0)}.")
 
 
+def write_all(descriptor: int, data: bytes | bytearray | memoryview, offset: int) -> None:
+    """Write all bytes at an offset, however many the system takes at once."""
+    written = os.pwrite(descriptor, data, offset)
+    if written == len(data):  # the usual case
+        return
+    rest = memoryview(data)[written:]
+    while rest:
+        offset += written
+        written = os.pwrite(descriptor, rest, offset)
+        rest = rest[written:]
+
+
 class failing_as:  # noqa: N801 (used like a function; a generator costs several times as much, for every file)
     """Turn what the system raises into `StorageFailed` or `DiskFull`."""
 

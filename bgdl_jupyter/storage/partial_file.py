@@ -15,11 +15,11 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from bgdl_jupyter.errors import StorageFailed
 from bgdl_jupyter.storage.descriptor import Descriptor, FileIdentity, Footprint
-from bgdl_jupyter.storage.disk import failing_as, opened_directory, storage_failed
+from bgdl_jupyter.storage.disk import failing_as, opened_directory, storage_failed, write_all
 from bgdl_jupyter.storage.filenames import names_at_commit
 from bgdl_jupyter.storage.folder import Folder
 from bgdl_jupyter.storage.publishing import Publication, link_quickly
@@ -75,6 +75,7 @@ class PartialFile:
         self.identity = FileIdentity.of(os.fstat(descriptor))
         self._folder = folder  # its path may come to mean another one
         self._descriptor = Descriptor(descriptor)
+        self._end = 0  # how far it was written
         self._is_poisoned = False
 
     @property
@@ -195,6 +196,7 @@ class PartialFile:
             raise PartialFileLost(f"{self.name!r} is another file than the one that was written.")
         if self.size < at_least:
             raise PartialFileLost(f"{self.name!r} has {self.size:,} bytes, {at_least:,} were written.")
+        self._end = at_least
 
     @classmethod
     def _copied(cls, source: PartialFile, path: Path, folder: int, length: int) -> PartialFile:
@@ -220,16 +222,16 @@ class PartialFile:
         """Write all bytes at an offset; not durable before `sync`."""
         with self._descriptor.borrow() as descriptor:
             try:
-                written = os.pwrite(descriptor, data, offset)
-                if written == len(data):  # the usual case
-                    return
-                rest = memoryview(data)[written:]
-                while rest:
-                    offset += written
-                    written = os.pwrite(descriptor, rest, offset)
-                    rest = rest[written:]
+                # A file that somebody cut would get zeros where bytes were written, and its length be right again.
+                if os.fstat(descriptor).st_size < self._end:
+                    self._lose("was cut while it was written")
+                write_all(descriptor, data, offset)
             except OSError as error:
                 raise storage_failed(error, self, "write") from error
+            self._end = max(self._end, offset + len(data))
+
+    def _lose(self, what: str) -> NoReturn:
+        raise PartialFileLost(f"{self.name!r} {what}.")
 
     def read(self, offset: int, length: int) -> bytes:
         """Return the bytes at an offset; fewer at the end of the file."""
@@ -244,8 +246,7 @@ class PartialFile:
     def fill(self, data: memoryview) -> None:
         """Write a whole small file, and have the system begin to write it back: a `sync` has less to do then."""
         with failing_as(self, "write"), self._descriptor as descriptor:
-            if os.pwrite(descriptor, data, 0) < len(data):
-                self.write(data, 0)
+            write_all(descriptor, data, 0)
             if hasattr(os, "posix_fadvise"):
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
@@ -267,6 +268,7 @@ class PartialFile:
 
     def truncate(self, size: int) -> None:
         """Cut off what is behind ``size`` bytes."""
+        self._end = min(self._end, size)
         with failing_as(self, "truncate"), self._descriptor.borrow() as descriptor:
             os.ftruncate(descriptor, size)
 
@@ -288,11 +290,10 @@ class PartialFile:
             except (FileNotFoundError, NotADirectoryError):
                 status = None
         if status is None or FileIdentity.of(status) != self.identity:
-            raise PartialFileLost(f"{self.name!r} was deleted or replaced while it was written.")
-        wrong = status.st_size < at_least if expected_size is None else status.st_size != expected_size
-        if wrong:
-            expected = at_least if expected_size is None else expected_size
-            raise PartialFileLost(f"{self.name!r} has {status.st_size:,} bytes instead of {expected:,}.")
+            self._lose("was deleted or replaced while it was written")
+        expected = at_least if expected_size is None else expected_size
+        if status.st_size < expected or (expected_size is not None and status.st_size > expected):
+            self._lose(f"has {status.st_size:,} bytes instead of {expected:,}")
         return Footprint.of(status)
 
     def publish(

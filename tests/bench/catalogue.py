@@ -204,6 +204,7 @@ PROOFS: Final = {
     "D11": _by(
         "a partial file that is cut",
         "a_file_of_another_length_is_noticed",
+        "a_file_that_was_cut_is_noticed_before_its_length_is_right_again",
         "a_file_that_lost_durable_bytes_is_not_reopened",
     ),
     "D12": _by(

@@ -284,6 +284,17 @@ def test_a_file_that_was_deleted_or_replaced_while_written_is_noticed(part, harm
         part.check(10)
 
 
+def test_a_file_that_was_cut_is_noticed_before_its_length_is_right_again(part):
+    part.truncate(10)
+    part.write(b"x" * 10, 10)
+    part.truncate(15)
+    part.write(b"x" * 5, 15)
+    os.truncate(part.path, 12)
+    with pytest.raises(PartialFileLost, match="was cut"):
+        part.write(b"x" * 5, 20)
+    assert part.size == 12
+
+
 def test_a_file_of_another_length_is_noticed(part):
     part.check(at_least=10)
     os.truncate(part.path, 9)
