@@ -33,10 +33,13 @@ class Folder:
         The open folder, and which one it is.
     was_made:
         Whether it had to be made.
+    renames_exclusively:
+        Whether a rename can refuse to replace in it, as far as is known.
     """
 
     def __init__(self, path: Path, *, is_made: bool = False) -> None:
         self.path = path
+        self.renames_exclusively = True
         self.was_made = is_made and make_directories(path)
         with failing_as(path, "open"):
             self.descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

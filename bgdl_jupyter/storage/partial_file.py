@@ -22,7 +22,7 @@ from bgdl_jupyter.storage.descriptor import Descriptor, FileIdentity, Footprint
 from bgdl_jupyter.storage.disk import failing_as, opened_directory, storage_failed, write_all
 from bgdl_jupyter.storage.filenames import names_at_commit
 from bgdl_jupyter.storage.folder import Folder
-from bgdl_jupyter.storage.publishing import Publication, link_quickly
+from bgdl_jupyter.storage.publishing import Publication, name_quickly
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -349,7 +349,7 @@ class PartialFile:
         if folder.identity != self._folder:
             return False
         with self._descriptor.borrow() as descriptor:
-            return link_quickly(folder, descriptor, self.name, name, identity=self.identity)
+            return name_quickly(folder, descriptor, self.name, name, identity=self.identity)
 
     def discard(self) -> bool:
         """Close the file and delete it if its name still leads to it; tell whether it was deleted."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -532,10 +533,41 @@ def test_a_name_that_somebody_has_is_left_to_the_thorough_way(tmp_path, part):
 
 def test_a_link_that_is_made_and_called_failed_is_found_by_the_thorough_way(tmp_path, part, monkeypatch):
     with monkeypatch.context() as patch, Folder(tmp_path) as folder:
+        folder.renames_exclusively = False
         failing(patch, "link", errno.EIO, happens=True)
         assert not part.take_name("file.bin", folder)
     assert part.publish(tmp_path / "file.bin", Collision.FAIL_IF_EXISTS) == tmp_path / "file.bin"
     assert names_in(tmp_path) == ["file.bin"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EEXIST])
+def test_a_rename_that_happens_and_is_called_failed_has_happened(tmp_path, part, monkeypatch, number):
+    really = publishing._rename_at
+
+    def renamed_and_failed(*names, flags):
+        really(*names, flags=flags)
+        raise OSError(number, "no answer")
+
+    monkeypatch.setattr(publishing, "_rename_at", renamed_and_failed)
+    with Folder(tmp_path) as folder:
+        assert part.take_name("file.bin", folder)
+    assert names_in(tmp_path) == ["file.bin"]
+
+
+def test_a_file_system_that_cannot_refuse_to_replace_is_asked_once_and_then_gives_links(tmp_path, monkeypatch):
+    asked = []
+
+    def refused(*names, **_):
+        asked.append(names)
+        raise NotImplementedError
+
+    monkeypatch.setattr(publishing, "_rename_at", refused)
+    with Folder(tmp_path) as folder:
+        for epoch in (1, 2):
+            with contextlib.closing(PartialFile.create_in(folder, GUID, epoch)) as file:
+                assert file.take_name(f"{epoch}.bin", folder)
+    assert names_in(tmp_path) == ["1.bin", "2.bin"]
+    assert len(asked) == 1
 
 
 def test_no_name_is_taken_in_a_folder_that_came_in_the_place_of_another(tmp_path):
