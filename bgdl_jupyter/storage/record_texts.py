@@ -11,6 +11,7 @@ import functools
 import json
 from collections.abc import Mapping
 from json.encoder import encode_basestring_ascii as _quoted
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.storage.usual_record import restored, shortened
@@ -32,6 +33,7 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separator
 SPLIT: Final = "own:"
 _MARK: Final = f',"{SPLIT}":null,'
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+_PAIR: Final = [int, int]
 
 
 def encode_record(record: object) -> str:
@@ -106,12 +108,29 @@ def _members(own: dict[str, Any]) -> str:
             text = str(value)
         elif kind is bool:
             text = "true" if value else "false"
+        elif kind is float and isfinite(value):
+            text = repr(value)
+        elif kind is list:
+            text = _list(value)
         else:
             text = _ENCODER.encode(value)
         if type(name) is not str:
             return _ENCODER.encode(own)[1:-1]
         texts.append(f"{_quoted(name)}:{text}")
     return ",".join(texts)
+
+
+def _list(values: list[Any]) -> str:
+    """Return the text of a list: most hold integers, or pairs of them."""
+    texts = []
+    for value in values:
+        if type(value) is int:
+            texts.append(str(value))
+        elif type(value) is list and [*map(type, value)] == _PAIR:
+            texts.append(f"[{value[0]},{value[1]}]")
+        else:
+            return _ENCODER.encode(values)
+    return f"[{','.join(texts)}]"
 
 
 def split_record(common: dict[str, Any], own: dict[str, Any]) -> SplitRecord:
