@@ -1,19 +1,23 @@
 """
-One run of an operation, and the short way of most small files: whole with the first answer, and straight to the commit.
+One run of an operation, and the short way of most files that are not large: whole at once, and straight to the commit.
 
-Where there is nothing to begin from, everything is asked for before anything else is made. What then comes whole goes
-to the committer; what is larger, unusual, wrong or late becomes a `Transfer`'s, which goes on from that exchange. The
-same is checked, told and recorded either way.
+Where there is nothing to begin from, everything is asked for before anything else is made. What then comes whole, with
+its answer or soon after it, goes to the committer; what is larger, unusual, wrong or late becomes a `Transfer`'s, which
+goes on from that exchange. The same is checked, told and recorded either way.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.engine.asking import Asking
+from bgdl_jupyter.engine.coming import Coming
 from bgdl_jupyter.engine.commit import Finished
 from bgdl_jupyter.engine.delivery import check_acceptable
 from bgdl_jupyter.engine.first import First, Opened, Received
+from bgdl_jupyter.engine.holding import Holding
+from bgdl_jupyter.engine.middle_bodies import is_middle
 from bgdl_jupyter.engine.small_body import SmallBody, is_small
 from bgdl_jupyter.engine.sources import Sources
 from bgdl_jupyter.engine.telling import Telling
@@ -26,6 +30,7 @@ from bgdl_jupyter.storage.digests import strongest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     from bgdl_jupyter.engine.facilities import Facilities
     from bgdl_jupyter.engine.order import Durable, Order, RequestMaker
@@ -58,6 +63,7 @@ class AtOnce:
     __slots__ = (
         "__weakref__",
         "_asking",
+        "_coming",
         "_durable",
         "_facilities",
         "_leave",
@@ -97,6 +103,7 @@ class AtOnce:
         self._transfer: Transfer | None = None
         self._wanted: int | None = None
         self._small: SmallBody | None = None
+        self._coming: Coming | None = None
         self._telling: Telling | None = None
         self.limiter = limiter
         self.resource: Resource | None = None
@@ -145,8 +152,10 @@ class AtOnce:
         except TransferFailed as error:
             return First(host=asking.host, has_body=has_body, failure=error)
         answer = exchange.answer
-        if not is_small(answer) or answer.has_content_range:
+        if answer.has_content_range or not (is_small(answer) or self._may_come_soon(answer)):
             return self._first(has_body, opened=Opened(exchange, opening))
+        if not is_small(answer):
+            return await self._await_middle(exchange, opening, has_body)
         try:
             return await self._receive(exchange, answer)
         except TransferFailed as error:
@@ -177,10 +186,90 @@ class AtOnce:
         if expected is not None and not body_has(expected, small.body):
             again = Received(answer, exchange.origin, small.body, framing)
             return First(host=host, was_answered=True, opened=Opened(again))
-        self._tell_arrival(resource, len(small.body))
+        self._arrived(resource, len(small.body))
+        return self._finished(resource, small.body, framing, expected)
+
+    def _may_come_soon(self, answer: Answer) -> bool:
+        """Whether a body may be received into memory: nothing holds it back, and nobody waits for parts of it."""
+        if self._wanted is not None or self._order.options.is_random_access_required:
+            return False
+        return is_middle(answer) and self.limiter.most_at_once is None
+
+    async def _await_middle(
+        self,
+        exchange: Exchange,
+        opening: AbstractAsyncContextManager[Exchange],
+        has_body: bool,  # noqa: FBT001 (as below)
+    ) -> Finished | First:
+        """Receive a body of middle size; one that does not come soon is gone on with."""
+        opened, bodies = Opened(exchange, opening), self._facilities.bodies
+        try:
+            check_acceptable(exchange.answer.resource, self._order.options)
+            block = await bodies.room()
+            if block is None:
+                return self._first(has_body, opened=opened)
+            self._coming = coming = Coming(exchange, opening, bodies=bodies, block=block)
+            opened = Opened(coming, coming)
+            if not await self._comes_soon(coming):
+                return self._first(has_body, opened=opened)
+            finished = await self._take_middle(coming)
+            if finished is None:
+                return self._first(has_body, opened=opened)
+        except TransferFailed as error:
+            await opened.__aexit__()
+            return self._first(has_body, failure=error)
+        except BaseException:
+            await opened.__aexit__()
+            raise
+        await opened.__aexit__()
+        return finished
+
+    async def _comes_soon(self, coming: Coming) -> bool:
+        hosts, host, self.resource = self._facilities.hosts, self._asking.host, coming.answer.resource
+        if self._telling is not None:
+            self._telling.probed(self.resource, is_brief=True)
+        hosts.opened(host)
+        try:
+            return await coming.comes_soon()
+        except asyncio.CancelledError:
+            await coming.break_off()
+            if coming.body:
+                await self._keep(coming.body, self.resource)
+            raise
+        finally:
+            hosts.closed(host)
+            self._coming = None
+
+    async def _take_middle(self, coming: Coming) -> Finished | None:
+        """Return the file of a body that is whole, its bytes written; None where it has not the expected digest."""
+        resource, body, facilities = coming.answer.resource, coming.body, self._facilities
+        expected = self._order.digest or (strongest(resource.digests) if resource.digests else None)
+        if expected is not None and not await facilities.run(body_has, expected, body):
+            return None
+        self._arrived(resource, len(body))
+        facilities.received += len(body)
+        finished = self._finished(resource, body, coming.framing, expected)
+        await facilities.bodies.write(finished)
+        return finished
+
+    async def _keep(self, body: memoryview, resource: Resource) -> None:
+        """Make durable what came of a body until it was not wanted any more."""
+        facilities = self._facilities
+        holding = Holding(self._order, self._durable, facilities=facilities, journal=facilities.journal)
+        holding.adopt(resource)
+        file = await holding.open_file()
+        try:
+            await facilities.run(file.write, body, 0)
+            holding.wrote(0, len(body))
+        finally:
+            await holding.settle()
+        self._publish(ResourceProbed(operation_id=self._order.operation_id, resource=resource))
+        Telling(self._order.operation_id, holding, self._publish).progress(0.0, small=None, connections=0)
+
+    def _arrived(self, resource: Resource, size: int) -> None:
+        self._tell_arrival(resource, size)
         if not self._facilities.committer.is_crowded:
             self._leave()
-        return self._finished(resource, small.body, framing, expected)
 
     def _finished(self, resource: Resource, body: memoryview, framing: Framing, expected: Digest | None) -> Finished:
         order = self._order
@@ -232,4 +321,6 @@ class AtOnce:
         rate = self._telling.sample(now)
         if self._small is not None:
             self._small.tick(now)
-        self._telling.progress(rate, small=None, connections=int(self._small is not None))
+        if self._coming is not None:
+            self._coming.tick(now, is_limited=self.limiter.most_at_once is not None)
+        self._telling.progress(rate, small=None, connections=int((self._small or self._coming) is not None))

@@ -53,7 +53,8 @@ class Finished:
     A file that has all its bytes, on its way to its name.
 
     ``place`` is the path that it is to get; where that is not ``is_ours`` yet, it gets one like it. ``holding``
-    has the bytes where they are not all in ``small_body``. ``failure``, ``footprint`` and
+    has the bytes where they are not all in ``small_body``, and ``is_written`` tells whether those are in ``file``
+    already. ``failure``, ``footprint`` and
     ``path`` are what came of it; ``ended`` is called with None when that is recorded and told, or with the error.
     """
 
@@ -68,6 +69,7 @@ class Finished:
     publish: Callable[[Event], None]
     holding: Holding | None = None
     file: PartialFile | None = None
+    is_written: bool = False
     ended: Callable[[BaseException | None], None] | None = None
     path: Path | None = None
     footprint: Footprint | None = None
@@ -308,24 +310,25 @@ def _prepare_all(batch: list[Finished]) -> None:
     Every file begins to be written back before the first is waited for: the journal of the file system then takes in
     all of them at once, and the waits after the first cost next to nothing.
     """
-    for entries in _by_folder(batch):
+    for entries in by_folder(batch):
         is_made = any(entry.small_body is not None for entry in entries)
-        _attempt(entries, _prepare, is_made=is_made)
+        attempt(entries, _prepare, is_made=is_made)
 
 
 def _publish_all(batch: list[Finished]) -> None:
-    for entries in _by_folder(batch):
-        _attempt(entries, _publish)
+    for entries in by_folder(batch):
+        attempt(entries, _publish)
 
 
-def _by_folder(batch: list[Finished]) -> Iterable[list[Finished]]:
+def by_folder(batch: list[Finished]) -> Iterable[list[Finished]]:
+    """Return them sorted by the folders that they are made in."""
     folders: dict[Path, list[Finished]] = {}
     for entry in batch:
         folders.setdefault(entry.order.directory, []).append(entry)
     return folders.values()
 
 
-def _attempt(
+def attempt(
     entries: list[Finished], function: Callable[[Folder, list[Finished]], None], *, is_made: bool = False
 ) -> None:
     """Do something with files of one folder, which is opened once; what fails for it fails for each of them."""
@@ -337,7 +340,7 @@ def _attempt(
             entry.failure = entry.failure or error
 
 
-def _each(folder: Folder, entries: list[Finished], function: Callable[[Folder, Finished], None]) -> None:
+def each(folder: Folder, entries: list[Finished], function: Callable[[Folder, Finished], None]) -> None:
     """Do something with each file; one that fails takes no other with it."""
     for entry in entries:
         if entry.failure is None:
@@ -348,18 +351,20 @@ def _each(folder: Folder, entries: list[Finished], function: Callable[[Folder, F
 
 
 def _prepare(folder: Folder, entries: list[Finished]) -> None:
-    _each(folder, entries, _write_back)
-    _each(folder, entries, _make_durable)
+    each(folder, entries, write_back)
+    each(folder, entries, _make_durable)
 
 
-def _write_back(folder: Folder, entry: Finished) -> None:
-    if entry.small_body is None:
+def write_back(folder: Folder, entry: Finished) -> None:
+    """Write a body that is in memory into a file of its own, and have the system begin to write that back."""
+    if entry.small_body is None or entry.is_written:
         return
     if entry.file is None:
         entry.file = create_file(folder, entry.operation_id, entry.durable)
     else:  # left by a commit that was announced and did not come to its end
         entry.file.truncate(0)
     entry.file.fill(entry.small_body)
+    entry.is_written = True
 
 
 def _make_durable(_: Folder, entry: Finished) -> None:
@@ -368,7 +373,7 @@ def _make_durable(_: Folder, entry: Finished) -> None:
 
 
 def _publish(folder: Folder, entries: list[Finished]) -> None:
-    _each(folder, entries, _give_name)
+    each(folder, entries, _give_name)
     folder.sync()
 
 

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING
 from bgdl_jupyter.engine.progress import StallWatch
 from bgdl_jupyter.engine.sink import PartialFileSink
 from bgdl_jupyter.engine.small_body import SmallBody, is_small, stall_error
-from bgdl_jupyter.errors import (
-    DiskFull,
-    IntegrityFailed,
-    ProtocolViolation,
-    RangesNotSupported,
-)
-from bgdl_jupyter.storage.disk import free_space
+from bgdl_jupyter.errors import IntegrityFailed, ProtocolViolation, RangesNotSupported
+from bgdl_jupyter.storage.disk import free_space, no_space
 from bgdl_jupyter.transport.base import Framing
 from bgdl_jupyter.web_error_status import WebErrorStatus
 
@@ -168,7 +163,7 @@ class Delivery:
         free = await self._facilities.run(free_space, self._holding.file.path.parent)
         missing = length - max(position, self._holding.written.total)
         if missing + self._options.disk_reserve > free:
-            raise DiskFull(f"{missing:,} bytes are still to come, and only {free:,} are free.")
+            raise no_space(missing, free)
 
     async def _receive(self, sink: PartialFileSink) -> Delivered:
         receiving = asyncio.ensure_future(self._exchange.receive(sink))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, TypeVar
 from bgdl_jupyter.engine.commit import Committer
 from bgdl_jupyter.engine.hosts import Hosts
 from bgdl_jupyter.engine.looking import Looking
+from bgdl_jupyter.engine.middle_bodies import MiddleBodies
 from bgdl_jupyter.engine.progress import TICK
 from bgdl_jupyter.engine.rate_limit import RateLimiter
 from bgdl_jupyter.engine.receipts import Receipts
@@ -101,6 +102,7 @@ class Facilities:
         self.hosts = Hosts()
         self.writer = Writer()
         self.receipts = Receipts(place.loop)
+        self.bodies = MiddleBodies(self)
         self.committer = Committer(self)
         self.uploads = Uploads(self)
         self.looking = Looking(self.run)

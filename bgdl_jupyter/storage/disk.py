@@ -141,6 +141,11 @@ def free_space(directory: Path) -> int:
     return status.f_bavail * status.f_frsize
 
 
+def no_space(missing: int, free: int) -> DiskFull:
+    """Return what a file fails with that so many bytes of are still to come."""
+    return DiskFull(f"{missing:,} bytes are still to come, and only {free:,} are free.")
+
+
 def current_umask() -> int:
     """Return the process's umask without changing it, where the system tells it."""
     with contextlib.suppress(OSError, ValueError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bgdl_jupyter.engine.middle_bodies import MIDDLE_BODY
 from bgdl_jupyter.engine.order import LeaseLost
 from bgdl_jupyter.errors import DestinationExists, StorageFailed
 from bgdl_jupyter.status import CreationCollisionOption as Collision
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from tests.engine.conftest import Fetch
     from tests.servers.fixtures import StartFaultServer
+
+MIDDLE = 200_000
+LARGE = MIDDLE_BODY + 1
 
 
 async def test_many_small_files_share_their_transactions(fault_server: StartFaultServer, fetch: Callable[..., Fetch]):
@@ -51,7 +55,7 @@ async def test_many_small_files_share_their_transactions(fault_server: StartFaul
         (Collision.REPLACE_EXISTING, "file.bin", False),
     ],
 )
-@pytest.mark.parametrize("size", [1000, 200_000])
+@pytest.mark.parametrize("size", [1000, MIDDLE, LARGE])
 async def test_a_file_that_appears_meanwhile_is_met_as_was_asked(
     *,
     fault_server: StartFaultServer,
@@ -88,7 +92,7 @@ async def test_a_taken_name_fails_one_and_not_the_others_of_the_turn(
     assert sum(isinstance(each, Exception) for each in outcomes) == 1
 
 
-@pytest.mark.parametrize("size", [1000, 200_000])
+@pytest.mark.parametrize("size", [1000, MIDDLE, LARGE])
 async def test_a_partial_file_that_somebody_changes_after_the_announcement_gets_no_name(
     fault_server: StartFaultServer, fetch: Callable[..., Fetch], size: int
 ):
@@ -113,7 +117,7 @@ async def test_a_partial_file_that_somebody_changes_after_the_announcement_gets_
 async def test_the_commit_is_announced_before_the_name_is_given_and_told_after_it_is_recorded(
     fault_server: StartFaultServer, fetch: Callable[..., Fetch], monkeypatch: pytest.MonkeyPatch
 ):
-    one = fetch(fault_server({"/a": FileSpec(size=200_000)}).url("/a"))
+    one = fetch(fault_server({"/a": FileSpec(size=LARGE)}).url("/a"))
     order: list[str] = []
     journal, carry_out = one.journal, publishing.Publication.carry_out
     remember_all, remember_completed = journal.remember_all, journal.remember_completed
@@ -150,20 +154,20 @@ async def test_a_partial_file_that_was_changed_under_us_is_no_complete_file(
     fault_server: StartFaultServer, fetch: Callable[..., Fetch]
 ):
     """C2: its length is looked at once more, behind the last write."""
-    spec = FileSpec(size=200_000, faults=(hold_after(100_000, until="go"),))
+    spec = FileSpec(size=LARGE, faults=(hold_after(LARGE // 2, until="go"),))
     server = fault_server({"/a": spec})
     one = fetch(server.url("/a"))
     running = one.start()
     await one.until(lambda: one.durable.file is not None)
     with one.part.open("r+b") as part:
-        part.truncate(300_000)
+        part.truncate(LARGE + 1)
     server.events.set("go")
     with pytest.raises(StorageFailed):
         await running
     assert not one.path.exists()
 
 
-@pytest.mark.parametrize("size", [1000, 200_000])
+@pytest.mark.parametrize("size", [1000, MIDDLE, LARGE])
 @pytest.mark.parametrize("epoch", [1, 2])
 async def test_a_file_whose_name_could_not_be_given_is_given_it_by_the_next_run(
     *,
@@ -191,7 +195,7 @@ async def test_a_private_name_that_was_not_dropped_is_dropped_by_the_next_run(
     fault_server: StartFaultServer, fetch: Callable[..., Fetch], monkeypatch: pytest.MonkeyPatch, epoch: int
 ):
     """The kernel died between the giving of the name and the dropping of the private one."""
-    one = fetch(fault_server({"/a": FileSpec(size=200_000)}).url("/a"))
+    one = fetch(fault_server({"/a": FileSpec(size=LARGE)}).url("/a"))
     with monkeypatch.context() as patch:
         patch.setattr(publishing.Publication, "_drop_part", lambda _: None)
         patch.setattr(one.journal, "remember_completed", _die)
@@ -207,7 +211,7 @@ async def test_a_partial_file_that_was_renamed_and_not_recorded_is_not_taken_for
     fault_server: StartFaultServer, fetch: Callable[..., Fetch], monkeypatch: pytest.MonkeyPatch
 ):
     """One kernel died before it gave the name, the next one while it took the partial file over."""
-    one = fetch(fault_server({"/a": FileSpec(size=200_000)}).url("/a"))
+    one = fetch(fault_server({"/a": FileSpec(size=LARGE)}).url("/a"))
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", _refuse)
         with pytest.raises(StorageFailed):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bgdl_jupyter.engine.middle_bodies import MIDDLE_BODY
 from bgdl_jupyter.errors import DuplicateDownload, HttpStatusError, StorageFailed, TransferCanceled, TransferFailed
 from bgdl_jupyter.events import OperationsAdded
 from bgdl_jupyter.model import by_and_by
@@ -33,6 +34,8 @@ SIZE = 300_000
 HALF = SIZE // 2
 WAIT = 15.0
 PLAIN = FileSpec(size=SIZE)
+# No file that waits in memory for its name: what came of it is recorded.
+LARGE = FileSpec(size=MIDDLE_BODY + 1)
 
 
 @pytest.fixture
@@ -41,6 +44,7 @@ def server(fault_server: StartFaultServer) -> FaultServer:
     return fault_server(
         {
             "/plain": PLAIN,
+            "/large": LARGE,
             "/held": FileSpec(size=SIZE, faults=(hold_after(HALF, until="go", on=1),)),
             "/gone": FileSpec(size=SIZE, faults=(cut_after(HALF, on=1), status(404, on=2))),
             "/post": FileSpec(size=SIZE, faults=(hold_head(until="never", on=1),)),
@@ -252,14 +256,14 @@ def test_a_shutdown_in_the_middle_of_a_commit_is_no_cancel(
         raise StorageFailed("The disk has gone.")
 
     monkeypatch.setattr(runner.facilities.committer, "_announce", fail_when_stopping)
-    operation = downloader.create_download(server.url("/plain"), "a.bin")
+    operation = downloader.create_download(server.url("/large"), "a.bin")
     operation.start()
     seen.until(lambda: operation.activity.name == "COMMITTING")
     (operation,) = restart().get_current_downloads()
     operation.wait(WAIT)
     assert operation.status is Status.COMPLETED
-    assert server.body_bytes_sent("/plain") <= SIZE + OVERLAP
-    assert file_sha256(path_of(operation)) == PLAIN.sha256
+    assert server.body_bytes_sent("/large") <= LARGE.size + OVERLAP
+    assert file_sha256(path_of(operation)) == LARGE.sha256
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,153 @@
+"""
+Bodies of middle size: into memory where they come soon, and from there into their files, many in one turn.
+
+Most are whole before a transfer for them would be made. How much of them is in memory is bounded: who finds no room
+waits a moment for it, with an open connection, and takes the long way if none comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from bgdl_jupyter.engine.commit import attempt, by_folder, each, unhindered, write_back
+from bgdl_jupyter.errors import StorageFailed
+from bgdl_jupyter.storage.disk import free_space, no_space
+
+if TYPE_CHECKING:
+    from bgdl_jupyter.engine.commit import Finished
+    from bgdl_jupyter.engine.facilities import Facilities
+    from bgdl_jupyter.resource import Answer
+    from bgdl_jupyter.storage.folder import Folder
+
+#: Bodies up to this size are received into memory first.
+MIDDLE_BODY: Final = 2 * 1024 * 1024
+#: How many there is room for at a time.
+BLOCKS: Final = 32
+# What is kept of the memory when nobody has any of it.
+_KEPT: Final = 4
+_LOOK_EVERY: Final = 0.25
+_LONGEST_WAIT: Final = 5.0
+
+
+def is_middle(answer: Answer) -> bool:
+    """Whether the body is a whole file that may be received into memory."""
+    length = answer.resource.length
+    return answer.status == HTTPStatus.OK and length is not None and length <= MIDDLE_BODY and not answer.is_encoded
+
+
+class MiddleBodies:
+    """The memory for all of them, and what writes those that are whole; used on the loop."""
+
+    def __init__(self, facilities: Facilities) -> None:
+        self._facilities = facilities
+        self._free: list[bytearray] = []
+        self._lent = 0
+        self._waiting: deque[tuple[float, asyncio.Future[bytearray | None]]] = deque()
+        self._moved_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._whole: list[tuple[Finished, asyncio.Future[None]]] = []
+        self._is_writing = False
+
+    async def room(self) -> bytearray | None:
+        """Return memory for one body, to be given back; None where there is none, and none comes in a moment."""
+        if self._lent < BLOCKS and not self._waiting:
+            self._lent += 1
+            return self._free.pop() if self._free else bytearray(MIDDLE_BODY)
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[bytearray | None] = loop.create_future()
+        self._waiting.append((loop.time(), turn))
+        if self._timer is None:
+            self._moved_at = loop.time()
+            self._timer = loop.call_later(_LOOK_EVERY, self._look)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and (block := turn.result()) is not None:
+                self.give_back(block)
+            raise
+
+    def give_back(self, block: bytearray) -> None:
+        """Take memory back, for whoever waits for it."""
+        self._moved_at = asyncio.get_running_loop().time()
+        while self._waiting:
+            _, turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(block)
+                return
+        self._lent -= 1
+        self._free.append(block)
+        if not self._lent:
+            del self._free[_KEPT:]
+
+    def _look(self) -> None:
+        """Send away who has waited long, and everybody while those who have the memory keep it."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        is_stuck = now - self._moved_at >= _LOOK_EVERY
+        while self._waiting and (is_stuck or now - self._waiting[0][0] >= _LONGEST_WAIT):
+            _, turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+        self._timer = loop.call_later(_LOOK_EVERY, self._look) if self._waiting else None
+
+    async def write(self, finished: Finished) -> None:
+        """
+        Return when the body is in its file, not durable yet; the memory is not needed any more.
+
+        Cancelling waits for it, and the file goes on to its name.
+
+        Raises
+        ------
+        StorageFailed
+            The disk refused, or has no room.
+        """
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._whole.append((finished, written))
+        if not self._is_writing:
+            self._is_writing = True
+            self._facilities.place.spawn(self._write(), name="bodies")
+        await unhindered(written)
+
+    async def _write(self) -> None:
+        """Write what is whole; what becomes so meanwhile is the next batch."""
+        batch: list[tuple[Finished, asyncio.Future[None]]] = []
+        try:
+            while self._whole:
+                batch, self._whole = self._whole, []
+                await self._facilities.run(_write_all, [finished for finished, _ in batch])
+                for finished, written in batch:
+                    finished.small_body = memoryview(b"")  # the memory is somebody else's now
+                    if finished.failure is None:
+                        written.set_result(None)
+                        continue
+                    if finished.file is not None:
+                        await self._facilities.run(finished.file.discard)
+                    written.set_exception(finished.failure)
+        finally:
+            self._is_writing = False
+            for _, written in (*batch, *self._whole):
+                if not written.done():  # the loop is being shut down: whoever waits must be told
+                    written.set_exception(StorageFailed("The writing was interrupted."))
+
+
+def _write_all(batch: list[Finished]) -> None:
+    for entries in by_folder(batch):
+        attempt(entries, _write, is_made=True)
+
+
+def _write(folder: Folder, entries: list[Finished]) -> None:
+    _refuse_without_space(folder, entries)
+    each(folder, entries, write_back)
+
+
+def _refuse_without_space(folder: Folder, entries: list[Finished]) -> None:
+    """Refuse what would take of the space that is to stay free."""
+    free, taken = free_space(folder.path), 0
+    for entry in entries:
+        if taken + entry.size + entry.order.options.disk_reserve > free:
+            entry.failure = no_space(entry.size, free)
+        else:
+            taken += entry.size
