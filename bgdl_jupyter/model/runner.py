@@ -113,7 +113,8 @@ class Runner:
 
         # Those that wait come first: the place of one that stops is not for one that is about to be stopped, too.
         waiting_first = sorted(operations, key=lambda operation: operation.guid in self.transfers)
-        in_steps(self.place, each, waiting_first)
+        with self.collector.resting(len(waiting_first)):
+            in_steps(self.place, each, waiting_first)
 
     def attach(self, operation: DownloadOperation) -> None:
         """Start the operation if it was not started."""
