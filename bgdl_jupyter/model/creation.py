@@ -64,6 +64,7 @@ class Creation:
             See `BackgroundDownloader.create_download`.
         """
         taken: frozenset[str] = frozenset()
+        self._refuse_live(draft)
         for _ in range(_MOST_TRIES):
             path = self._path(draft, taken)
             key = None if path is None else destination_key(path)
@@ -111,11 +112,14 @@ class Creation:
 
     def _create_together(self, drafts: Sequence[Draft]) -> list[DownloadOperation]:
         """Insert in one transaction; those that it refuses go the slow way, one by one."""
-        pairs, done = [], []
+        pairs, done, refused = [], [], []
         for draft in drafts:
             twin = self._done(draft)
             if twin is not None:
                 done.append(twin)
+                continue
+            if self._live(draft) is not None:
+                refused.append(draft)
                 continue
             place, key = draft.result_file, draft.destination_key
             if place is not None and (draft.is_there or _may_rename(draft)):
@@ -124,7 +128,7 @@ class Creation:
             pairs.append((self._row(draft, place, destination_key=key, status=_STARTED), draft))
         conflicts = self._runner.state.insert_many([row for row, _ in pairs]).result(_DURABLE_WITHIN)
         inserted = [pair for pair, conflict in zip(pairs, conflicts, strict=True) if conflict is None]
-        refused = [draft for (_, draft), conflict in zip(pairs, conflicts, strict=True) if conflict is not None]
+        refused += [draft for (_, draft), conflict in zip(pairs, conflicts, strict=True) if conflict is not None]
         operations = self._introduce(inserted)
         late: list[DownloadOperation] = []
         refusals: list[DuplicateDownload | DestinationInUse] = []
@@ -137,6 +141,18 @@ class Creation:
         if refusals:
             raise refusals[0]
         return operations + late + done
+
+    def _live(self, draft: Draft) -> DownloadOperation | None:
+        return self._runner.registry.live_as(self._owner(draft), draft.identity)
+
+    def _refuse_live(self, draft: Draft) -> None:
+        """Refuse what the state file cannot know yet: one that is tried again gets its lease when it has its turn."""
+        twin = self._live(draft)
+        if twin is not None:
+            conflict = RowConflict(
+                kind="identity", operation_id=twin.guid, application=twin.application, group=twin.group
+            )
+            raise self._refusal(conflict, draft, None)
 
     def _done(self, draft: Draft) -> DownloadOperation | None:
         twin = completed_twin(self._runner, self._owner(draft), draft, draft.identity)

@@ -163,10 +163,16 @@ class Registry:
 
     def live_twin(self, operation: DownloadOperation, identity: str) -> DownloadOperation | None:
         """Return another operation of the same application with this identity that is not final."""
-        for each in self._same(identity):
-            if each is not operation and each.application == operation.application and not each.status.is_final:
-                return each
-        return None
+        return self.live_as(operation.application, identity, but=operation)
+
+    def live_as(
+        self, application: str, identity: str, *, but: DownloadOperation | None = None
+    ) -> DownloadOperation | None:
+        """Return the operation of this request that is not final; from any thread."""
+        if identity not in self._by_identity:  # as with nearly all
+            return None
+        same = (each for each in self._same(identity) if each is not but and each.application == application)
+        return next((each for each in same if not each.status.is_final), None)
 
     def of_application(self, application: str) -> Iterable[DownloadOperation]:
         """Return the operations of an application."""

@@ -204,6 +204,25 @@ def test_creating_what_a_kernel_before_left_names_it(
     assert raised.value.operation.guid == before.guid
 
 
+def test_what_waits_to_be_tried_again_after_a_restart_is_not_created_twice(
+    downloader: BackgroundDownloader, restart: Callable[..., BackgroundDownloader], server: FaultServer, seen: Seen
+):
+    failed = downloader.create_download(server.url("/none"), "file.bin", group="both")
+    failed.start()
+    seen.until(lambda: failed.status is Status.ERROR)
+    again = restart(max_parallel=1)
+    again.restore()
+    half_way(again, server, Seen())  # has the only place
+    (waiting,) = again.create_group("both").operations
+    assert waiting.guid == failed.guid
+    waiting.retry()
+    with pytest.raises(DuplicateDownload, match=r"file\.bin") as refused:
+        again.create_download(server.url("/none"), "other.bin", group="both")
+    assert refused.value.operation is waiting
+    again.download_many([server.url("/none")], group="both")
+    assert again.create_group("both").operations == [waiting]
+
+
 def test_another_application_is_shown_and_not_taken_up(
     downloader: BackgroundDownloader, restart: Callable[..., BackgroundDownloader], server: FaultServer
 ):
