@@ -222,7 +222,8 @@ def _queue(count: int) -> list[_Measure]:
 
 def _more_memory(told: dict[str, Any]) -> float:
     """Return what there was more at most than before, in megabytes."""
-    return round((max(told["peak"]["memory"], told["after"]["memory"]) - told["before"]["memory"]) / 1e6, 1)
+    more: int = max(told["peak"]["memory"], told["after"]["memory"]) - told["before"]["memory"]
+    return round(more / 1e6, 1)
 
 
 def _soak(rounds: int, files: int = 50) -> list[_Measure]:
