@@ -21,7 +21,7 @@ from bgdl_jupyter.errors import BackgroundTransferError, StorageFailed
 from bgdl_jupyter.events import Completed, DestinationChosen
 from bgdl_jupyter.status import CreationCollisionOption
 from bgdl_jupyter.storage.descriptor import Footprint
-from bgdl_jupyter.storage.disk import sync_directory
+from bgdl_jupyter.storage.disk import most_descriptors, sync_directory
 from bgdl_jupyter.storage.folder import Folder
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ENOUGH: Final = 64
-# Each keeps a descriptor until it has its name: the batches under way have 256 of them.
 _MOST_TOGETHER: Final = 2 * _ENOUGH
-_CROWDED: Final = 2 * _MOST_TOGETHER
+# Each keeps a descriptor until it has its name: those of a batch have this part of all that there may be.
+_OF_DESCRIPTORS: Final = 8
 # While the names of one batch are recorded, the bytes of the next become durable.
 _AT_ONCE: Final = 2
 _WAIT_FOR_OTHERS: Final = 0.02
@@ -131,6 +131,7 @@ class Committer:
     def __init__(self, facilities: Facilities) -> None:
         self._facilities = facilities
         self._waiting: list[Finished] = []
+        self._most = _most_together()
         self._running = False
         self._has_room = asyncio.Semaphore(_AT_ONCE)
         self._is_full: asyncio.Event | None = None
@@ -140,7 +141,7 @@ class Committer:
     @property
     def is_crowded(self) -> bool:
         """Whether so many files wait that no more should be fetched meanwhile."""
-        return len(self._waiting) >= _CROWDED
+        return len(self._waiting) >= 2 * self._most
 
     async def commit(self, finished: Finished) -> None:
         """
@@ -189,7 +190,8 @@ class Committer:
             while self._waiting:
                 await self._gather()
                 await self._has_room.acquire()
-                batch, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
+                most = self._most = _most_together()
+                batch, self._waiting = self._waiting[:most], self._waiting[most:]
                 self._facilities.place.spawn(self._commit_batch(batch), name="commit of a batch")
         finally:
             self._running = False
@@ -259,6 +261,10 @@ class Committer:
         for entry, fact in zip(batch, completed, strict=True):
             entry.publish(fact)
             entry.end()
+
+
+def _most_together() -> int:
+    return max(1, min(_MOST_TOGETHER, most_descriptors() // _OF_DESCRIPTORS))
 
 
 def _without_failed(batch: list[Finished]) -> list[Finished]:

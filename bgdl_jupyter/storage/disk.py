@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from bgdl_jupyter.errors import DiskFull, StorageFailed
+
+if sys.platform != "win32":
+    import resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,6 +143,14 @@ def free_space(directory: Path) -> int:
     with failing_as(folder, "measure"):
         status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize
+
+
+def most_descriptors() -> int:
+    """Return how many files this process may have open; very many where nothing limits them."""
+    if sys.platform == "win32":
+        return sys.maxsize
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def no_space(missing: int, free: int) -> DiskFull:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bgdl_jupyter.engine import commit
 from bgdl_jupyter.engine.middle_bodies import MIDDLE_BODY
 from bgdl_jupyter.engine.order import LeaseLost
 from bgdl_jupyter.errors import DestinationExists, StorageFailed
@@ -46,6 +47,26 @@ async def test_many_small_files_share_their_transactions(fault_server: StartFaul
     assert len(turns) < 50
     for each in fetches:
         assert each.path.read_bytes() == files[f"/{each.name}"].read()
+
+
+async def test_a_batch_leaves_descriptors_to_others_where_there_are_few(
+    fault_server: StartFaultServer, fetch: Callable[..., Fetch], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(commit, "most_descriptors", lambda: 64)
+    files = many_files(40, size=2000)
+    server = fault_server(files)
+    fetches = [fetch(server.url(path), name=path[1:]) for path in files]
+    journal, turns = fetches[0].journal, []
+    record = journal.remember_completed
+
+    async def count(completed) -> None:
+        turns.append(len(completed))
+        await record(completed)
+
+    journal.remember_completed = count  # type: ignore[method-assign]  # counted on the way
+    await asyncio.gather(*(each.run() for each in fetches))
+    assert sum(turns) == 40
+    assert max(turns) <= 8
 
 
 @pytest.mark.parametrize(
