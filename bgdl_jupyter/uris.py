@@ -147,7 +147,7 @@ def _parse(uri: object, schemes: frozenset[str]) -> URL:
     try:
         url = URL(uri)
         host, port = url.raw_host, url.port
-    except ValueError:
+    except (ValueError, IndexError):  # the latter from yarl, for brackets in front of the user's "@"
         message = "The URI cannot be parsed: check its host, its port and its brackets."
         raise InvalidRequest(message) from None
     if url.scheme not in schemes:

@@ -144,6 +144,7 @@ def test_what_is_shown_and_stored_is_the_same_request(host, path, query):
         "http://a.example:x/",
         "http://[::1",
         "http://[::g]/",
+        "http://[::1]:80@/",
         "http://\u202ea.example/",
         "http://a\ud800.example/",
         "http://a.example/\ud800",

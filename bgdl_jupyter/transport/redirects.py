@@ -133,7 +133,7 @@ def _target(base: URL, location: str | None) -> URL:
     try:
         url = _joined(base, text)
         host, port = url.raw_host, url.port
-    except ValueError:
+    except (ValueError, IndexError):  # the latter from yarl, for brackets in front of the user's "@"
         host, port = None, None
     if not host or not port:
         raise RedirectRefused("The server redirected to a URI without a usable host and port.")
