@@ -57,6 +57,12 @@ class Notebook:
     def bars(self, widget_id: str) -> list[dict[str, Any]]:
         return [each for each in self.children(widget_id) if each["_model_name"] == "FloatProgressModel"]
 
+    def bar_color(self, widget_id: str) -> str | None:
+        """Return the color of the first bar, which hides that of its style; None where it has none of its own."""
+        style = self.bars(widget_id)[0]["style"].removeprefix("IPY_MODEL_")
+        color: str | None = self.kernel.models()[style].get("bar_color")
+        return color
+
     def buttons(self, widget_id: str) -> dict[str, str]:
         """Return the buttons' ids by what they say to a pointer."""
         found = [each for each in self.children(widget_id) if each["_model_name"] == "ButtonModel"]
@@ -181,6 +187,7 @@ def test_the_final_state_is_sent_and_then_nothing(notebook, fault_server):
     notebook.wait_until(lambda: "50 of 50 done" in notebook.texts(box)[0])
     notebook.wait_until(lambda: [bar["value"] for bar in notebook.bars(box)] == [1.0] * 21)
     assert notebook.bars(box)[0]["bar_style"] == "success"
+    assert notebook.bar_color(box) is None  # or it would be seen in the place of green
     # What is left of the budget's debt is paid; then the kernel is silent.
     assert any(not notebook.says_within(1.0) for _ in range(10))
 

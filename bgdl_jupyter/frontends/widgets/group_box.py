@@ -90,11 +90,13 @@ class GroupBox:
         tally = self._tally
         progress = tally.progress
         is_done = progress.completed == progress.total > 0
+        bar_style = "success" if is_done else "danger" if progress.failed and not tally.is_live else ""
         return {
             "value": round(tally.share or 0.0, 3),
             "max": 1.0,
-            "bar_style": "success" if is_done else "danger" if progress.failed and not tally.is_live else "",
-            "style": self._look.moving if tally.is_live else self._look.still,
+            "bar_style": bar_style,
+            # What stands still has a color of its own, which would hide that of the bar's style.
+            "style": self._look.moving if tally.is_live or bar_style else self._look.still,
         }
 
     def _children(self) -> tuple[Widget, ...]:
