@@ -71,7 +71,7 @@ def _targets(results: Sequence[Result]) -> str:
         (verdict.rule.workload, titles[verdict.rule.workload], verdict.rule.column, verdict.rule.text, verdict.words)
         for verdict in verdicts(results)
     ]
-    return "## Targets\n\n" + _table(("", "workload", "kind", "target", "found"), rows)
+    return "## Targets\n\n" + table(("", "workload", "kind", "target", "found"), rows)
 
 
 def _section(result: Result) -> str:
@@ -84,8 +84,8 @@ def _section(result: Result) -> str:
         parts.append(_contestants(result))
     plain = {name: value for name, value in result.measures.items() if "files/s" not in name}
     if plain:
-        parts.append(_table(("measure", "value"), [(name, f"{value:,.4g}") for name, value in plain.items()]))
-    parts += [_table(("amount", name), [(f"{x:,g}", f"{y:,.4g}") for x, y in line]) for name, line in _lines(result)]
+        parts.append(table(("measure", "value"), [(name, f"{value:,.4g}") for name, value in plain.items()]))
+    parts += [table(("amount", name), [(f"{x:,g}", f"{y:,.4g}") for x, y in line]) for name, line in _lines(result)]
     parts += [f"{note}\n" for note in result.notes]
     return "\n".join(parts)
 
@@ -111,7 +111,7 @@ def _contestants(result: Result) -> str:
         if has_rates:
             row += [_rate(result, entry.name, column) for column in ("durable", "last byte")]
         rows.append(row)
-    return _table([*head, *(["durable, files/s", "last byte, files/s"] if has_rates else [])], rows)
+    return table([*head, *(["durable, files/s", "last byte, files/s"] if has_rates else [])], rows)
 
 
 def _rate(result: Result, name: str, column: str) -> str:
@@ -124,10 +124,11 @@ def _seconds(value: float | None) -> str:
 
 
 def _facts(facts: Mapping[str, str]) -> str:
-    return "## Taken on\n\n" + _table(("", ""), list(facts.items()))
+    return "## Taken on\n\n" + table(("", ""), list(facts.items()))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     lines += [f"| {' | '.join(cell.replace('|', _BAR) for cell in row)} |" for row in rows]
     return "\n".join(lines) + "\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import plots, report
+from benchmarks import plots, profile, report
 from benchmarks.__main__ import WORKLOADS, parse, run, write
 from benchmarks.judge import RULES, verdicts
 from benchmarks.peers.base import Job, PeerFailed
@@ -246,3 +246,32 @@ def large_files(*, ours, curl):
 
 def page_of(result):
     return report.page([result], size="tiny", facts={"system": "a machine"}, pictures=[])
+
+
+# --------------------------------------------------------------------------------------------------------- the profile
+
+
+def test_a_profile_says_what_each_thread_did_with_the_interpreter(monkeypatch, nginx, tmp_path):
+    """The samples are given: not everybody may trace processes."""
+    samples = [
+        "thread (7): bgdl_jupyter;run (loop.py:1);read (socket.py:2) 30",
+        "thread (7): bgdl_jupyter;run (loop.py:1) 10",
+        'thread (8): "bgdl-writer";write (disk.py:3) 20',
+        "idle 5",
+    ]
+
+    @contextlib.contextmanager
+    def given(_pid, path):
+        if path is not None:
+            path.write_text("\n".join(samples))
+        yield
+
+    monkeypatch.setattr(profile, "_watched", given)
+    course = profile.courses(TINY)["W4"]
+    text = profile.look("W4", course, nginx, tmp_path)
+    assert f"{course.count} of {course.size:,} bytes in " in text
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| bgdl")]
+    assert [(row[0], row[2]) for row in rows] == [
+        ("| bgdl_jupyter", "read (socket.py:2) 75%, run (loop.py:1) 25% |"),
+        ("| bgdl-writer", "write (disk.py:3) 100% |"),
+    ]

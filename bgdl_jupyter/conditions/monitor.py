@@ -180,9 +180,8 @@ class Conditions:
         try:
             async with asyncio.timeout(_DEADLINE):
                 await look()
-        except Exception:
-            # At the end of the interpreter the pools are gone before we are told.
-            is_over = self._is_closed or not threading.main_thread().is_alive()
+        except Exception as error:
+            is_over = self._is_closed or not threading.main_thread().is_alive() or _pools_are_gone(error)
             if what not in self._failures and not is_over:
                 self._failures.add(what)
                 log.warning("Cannot look at %s; what was last seen stays.", what, exc_info=True)
@@ -206,3 +205,8 @@ class Conditions:
             except Exception:
                 # A broken listener must not keep the others from hearing.
                 log.exception("A listener to the machine's conditions failed.")
+
+
+def _pools_are_gone(error: Exception) -> bool:
+    """Whether the interpreter is ending: nobody is told, and pools say it in no other way."""
+    return isinstance(error, RuntimeError) and "shutdown" in str(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,6 +119,18 @@ async def test_a_probe_that_fails_leaves_what_was_seen_and_stops_no_other(condit
     assert conditions.network == UP
     assert conditions.power.on_battery_saver is True
     assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
+
+
+async def test_the_end_of_the_interpreter_is_no_news(conditions, machine, caplog):
+    """The pools of threads end before the loop's own thread."""
+    await conditions.start()
+    with ThreadPoolExecutor() as pool:
+        pass
+    with pytest.raises(RuntimeError) as ended:
+        pool.submit(print)
+    machine.network.seen = ended.value
+    await conditions.refresh()
+    assert caplog.records == []
 
 
 async def test_a_listener_that_fails_keeps_no_other_from_hearing(conditions, machine, caplog):
