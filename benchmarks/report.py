@@ -6,6 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.judge import verdicts
+from benchmarks.reasons import REASONS
 from benchmarks.results import OURS, Result
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def page(results: Sequence[Result], *, size: str, facts: Mapping[str, str], pict
     parts = [_INTRODUCTION]
     if size != "full":
         parts.append(_SIZE_NOTE.format(size=size))
-    parts.append(_targets(results))
+    parts += [_targets(results), _missed(results)]
     parts += [f"![{name}]({name})\n" for name in pictures]
     parts += [_section(result) for result in results]
     parts.append(_facts(facts))
@@ -72,6 +73,18 @@ def _targets(results: Sequence[Result]) -> str:
         for verdict in verdicts(results)
     ]
     return "## Targets\n\n" + table(("", "workload", "kind", "target", "found"), rows)
+
+
+def _missed(results: Sequence[Result]) -> str:
+    """Return the reasons of the musts that were missed."""
+    workloads = {
+        each.rule.workload for each in verdicts(results) if each.rule.column == "must" and each.is_met is False
+    }
+    lines = [f"* {name}: {REASONS[name]}" for name in REASONS if name in workloads]
+    if not lines:
+        return ""
+    head = "### Musts that were missed, and why\n\n`python -m benchmarks.profile` shows where the time goes.\n\n"
+    return head + "\n".join(lines) + "\n"
 
 
 def _section(result: Result) -> str:

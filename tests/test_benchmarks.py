@@ -20,6 +20,7 @@ from benchmarks.peers.base import Job, PeerFailed
 from benchmarks.peers.libraries import check_completed
 from benchmarks.peers.programs import CURL, Floor, Program
 from benchmarks.race import Course, race
+from benchmarks.reasons import REASONS
 from benchmarks.results import OURS, Entry, Result
 from benchmarks.scratch import make_file
 from benchmarks.servers import ADDRESS, Nginx, line
@@ -213,6 +214,11 @@ def test_jobs_survive_being_handed_over():
 
 def test_the_page_of_another_size_than_the_full_one_says_so():
     assert "says nothing about speed" in page_of(large_files(ours=1.0, curl=2.0))
+
+
+def test_a_missed_must_is_given_its_reason_and_one_that_is_met_none():
+    assert f"* W1: {REASONS['W1']}" in page_of(large_files(ours=2.0, curl=1.0))
+    assert REASONS["W1"] not in page_of(large_files(ours=0.1, curl=1.0))
 
 
 @needs_matplotlib
