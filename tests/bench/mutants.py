@@ -55,8 +55,8 @@ MUTANTS: Final = (
     Mutant(
         "a name that no sync of its folder made durable",
         "engine/commit.py",
-        "    _each(folder, entries, _give_name)\n    folder.sync()\n",
-        "    _each(folder, entries, _give_name)\n",
+        "    each(folder, entries, _give_name)\n    folder.sync()\n",
+        "    each(folder, entries, _give_name)\n",
         "power --count 1200",
     ),
     Mutant(

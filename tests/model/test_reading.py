@@ -400,6 +400,11 @@ class Calls:
         self.gate.set()
         self._busy = threading.Lock()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is in a call."""
+        return self._busy.locked()
+
     def __call__(self, *, added: list[Any], was_restarted: bool) -> None:
         self.met = self.met or not self._busy.acquire(blocking=False)
         self.gate.wait(WAIT)
@@ -424,13 +429,14 @@ async def test_ranges_are_told_as_they_come_and_make_up_the_file(
 
 
 async def test_ranges_that_come_while_a_callback_is_busy_are_told_in_one_call(
-    downloader: BackgroundDownloader, server: FaultServer, seen: Seen
+    operation: DownloadOperation, server: FaultServer, seen: Seen
 ):
-    server.put("/slow", FileSpec(size=SIZE, rate=SIZE))
     calls = Calls()
     calls.gate.clear()
-    operation = downloader.create_download(server.url("/slow"), "file.bin")
     operation.on_ranges_downloaded(calls)
+    operation.start()
+    seen.until(lambda: calls.is_busy)
+    server.events.set("go")
     await operation
     calls.gate.set()
     seen.until(lambda: sum(length for _, length in calls.added) == SIZE)
