@@ -14,11 +14,10 @@ REASONS: Final[Mapping[str, str]] = {
     "copies into the page cache in another. Half of the receiving thread's time is Python's own, which "
     "asyncio's TLS needs for each of 131,072 records; without it both processors would still be busy for "
     "about as long as the target allows. Reading larger pieces (SO_RCVLOWAT of 256 KiB) changed nothing.",
-    "W4": "The engine's loop is at work nearly all the time, with about half a millisecond for each file and no"
-    " function above a few hundredths of it: the exchange, the records, the events that a model is made "
-    "from. With all work of the disk taken away the process needs nearly as much processor time. More "
-    "batches at a time, other orders of the syncs and one lock for each directory changed nothing beyond "
-    "the noise.",
+    "W4": "The engine's loop computes for about two thirds of the time, half a millisecond for each file, with no "
+    "function above a few hundredths of it: the exchange, the records, the events that a model is made from. With "
+    "all work of the disk taken away the process needs nearly as much processor time. More batches at a time, "
+    "other orders of the syncs and one lock for each directory changed nothing beyond the noise.",
     "W5": "A file of 4 MiB takes the way of large files, with a record of its own before and after its bytes. "
     "The way through memory that files of up to 2 MiB take saved two fifths of the time in user mode "
     "here, and took longer.",
