@@ -193,7 +193,7 @@ def _name_of(thread: str) -> str:
 
 
 def _most(lines: collections.Counter[str], count: int) -> str:
-    return ", ".join(f"{line} {each / count:.0%}" for line, each in lines.most_common(_MOST_LINES))
+    return ", ".join(f"`{line}` {each / count:.0%}" for line, each in lines.most_common(_MOST_LINES))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -278,6 +278,6 @@ def test_a_profile_says_what_each_thread_did_with_the_interpreter(monkeypatch, n
     assert f"{course.count} of {course.size:,} bytes in " in text
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| bgdl")]
     assert [(row[0], row[2]) for row in rows] == [
-        ("| bgdl_jupyter", "read (socket.py:2) 75%, run (loop.py:1) 25% |"),
-        ("| bgdl-writer", "write (disk.py:3) 100% |"),
+        ("| bgdl_jupyter", "`read (socket.py:2)` 75%, `run (loop.py:1)` 25% |"),
+        ("| bgdl-writer", "`write (disk.py:3)` 100% |"),
     ]
