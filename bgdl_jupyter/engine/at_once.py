@@ -211,6 +211,7 @@ class AtOnce:
             self._coming = coming = Coming(exchange, opening, bodies=bodies, block=block)
             opened = Opened(coming, coming)
             if not await self._comes_soon(coming):
+                bodies.late()
                 return self._first(has_body, opened=opened)
             finished = await self._take_middle(coming)
             if finished is None:
@@ -246,10 +247,11 @@ class AtOnce:
         expected = self._order.digest or (strongest(resource.digests) if resource.digests else None)
         if expected is not None and not await facilities.run(body_has, expected, body):
             return None
-        self._arrived(resource, len(body))
-        facilities.received += len(body)
+        size = len(body)
+        facilities.received += size
         finished = self._finished(resource, body, coming.framing, expected)
         await facilities.bodies.write(finished)
+        self._arrived(resource, size)  # not before: a full disk would take back what was told
         return finished
 
     async def _keep(self, body: memoryview, resource: Resource) -> None:

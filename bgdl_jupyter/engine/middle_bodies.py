@@ -30,6 +30,11 @@ BLOCKS: Final = 32
 _KEPT: Final = 4
 _LOOK_EVERY: Final = 0.25
 _LONGEST_WAIT: Final = 5.0
+# How many are sent away in one turn of the loop, and the seconds to the next turn: each becomes a transfer.
+_AWAY_AT_ONCE: Final = 8
+_NEXT_TURN: Final = 0.02
+# After a body that was late nobody waits for so many seconds: others will be late, too.
+_SLOW_FOR: Final = 2.0
 
 
 def is_middle(answer: Answer) -> bool:
@@ -47,6 +52,7 @@ class MiddleBodies:
         self._lent = 0
         self._waiting: deque[tuple[float, asyncio.Future[bytearray | None]]] = deque()
         self._moved_at = 0.0
+        self._slow_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._whole: list[tuple[Finished, asyncio.Future[None]]] = []
         self._is_writing = False
@@ -57,6 +63,8 @@ class MiddleBodies:
             self._lent += 1
             return self._free.pop() if self._free else bytearray(MIDDLE_BODY)
         loop = asyncio.get_running_loop()
+        if loop.time() < self._slow_until:
+            return None
         turn: asyncio.Future[bytearray | None] = loop.create_future()
         self._waiting.append((loop.time(), turn))
         if self._timer is None:
@@ -82,16 +90,27 @@ class MiddleBodies:
         if not self._lent:
             del self._free[_KEPT:]
 
+    def late(self) -> None:
+        """Hear of a body that did not come soon: it is no use to wait for the memory of others like it."""
+        loop = asyncio.get_running_loop()
+        self._slow_until = loop.time() + _SLOW_FOR
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = loop.call_later(_NEXT_TURN, self._look)
+
     def _look(self) -> None:
-        """Send away who has waited long, and everybody while those who have the memory keep it."""
+        """Send away who has waited long, and a few after the others while those who have the memory keep it."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        is_stuck = now - self._moved_at >= _LOOK_EVERY
-        while self._waiting and (is_stuck or now - self._waiting[0][0] >= _LONGEST_WAIT):
+        is_hopeless = now < self._slow_until or now - self._moved_at >= _LOOK_EVERY
+        away = 0
+        while self._waiting and away < _AWAY_AT_ONCE and (is_hopeless or now - self._waiting[0][0] >= _LONGEST_WAIT):
             _, turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
-        self._timer = loop.call_later(_LOOK_EVERY, self._look) if self._waiting else None
+                away += 1
+        pause = _NEXT_TURN if away == _AWAY_AT_ONCE else _LOOK_EVERY
+        self._timer = loop.call_later(pause, self._look) if self._waiting else None
 
     async def write(self, finished: Finished) -> None:
         """

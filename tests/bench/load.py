@@ -207,7 +207,7 @@ def _queue(count: int) -> list[_Measure]:
     return [
         _Measure(f"{count:,} queued: operations that were not paused", created["others"], 0),
         _Measure(f"{count:,} queued: operations that were not restored", count - restored["count"], 0),
-        _Measure(f"{count:,} queued: memory, MB", _more_memory(told), 250),
+        _Measure(f"{count:,} queued: memory, MB", _more_memory(told)),
         _Measure(f"{count:,} queued: memory when they are restored, MB", _more_memory(told_later), 250),
         _Measure(f"{count:,} queued: work of the loop, ms", round(told["work"] * 1e3, 1), 100),
         _Measure(

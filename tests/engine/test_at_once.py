@@ -12,12 +12,13 @@ from bgdl_jupyter.engine.coming import Coming
 from bgdl_jupyter.engine.middle_bodies import MIDDLE_BODY
 from bgdl_jupyter.engine.small_body import SMALL_BODY
 from bgdl_jupyter.errors import DiskFull, IntegrityFailed, StorageFailed
-from bgdl_jupyter.events import Progressed
+from bgdl_jupyter.events import ArrivedAtOnce, Progressed
 from bgdl_jupyter.ranges import RangeSet
 from bgdl_jupyter.resource import Digest
 from tests.servers.content import file_sha256
 from tests.servers.faults import cut_after, hold_after, is_resumed, reset_after, stall_after, status
 from tests.servers.files import Fault, FileSpec
+from tests.servers.programs import poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,6 +183,23 @@ async def test_more_files_than_there_is_room_for_take_turns(
     assert firsts == []
 
 
+async def test_where_one_file_is_late_the_others_do_not_wait_for_its_room(
+    fault_server: StartFaultServer, fetch: NewFetch, firsts: list[First | None], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(middle_bodies, "BLOCKS", 1)
+    monkeypatch.setattr(middle_bodies, "_LOOK_EVERY", 60.0)
+    spec = FileSpec(size=MIDDLE, faults=(hold_after(MIDDLE // 2, until="go"),))
+    server = fault_server({f"/{number}": spec for number in range(20)})
+    all_of_them = [fetch(server.url(f"/{number}"), name=f"{number}.bin") for number in range(20)]
+    running = asyncio.gather(*(each.run() for each in all_of_them))
+    await asyncio.to_thread(
+        poll, lambda: len(firsts) == len(all_of_them), deadline=10, what="all are written as they come"
+    )
+    server.events.set("go")
+    await running
+    assert {file_sha256(each.path) for each in all_of_them} == {FileSpec(size=MIDDLE).sha256}
+
+
 async def test_a_body_that_has_not_its_digest_is_no_file(fault_server: StartFaultServer, fetch: NewFetch):
     one = fetch(fault_server({"/a": FileSpec(size=MIDDLE)}).url("/a"), digest=Digest("sha256", "0" * 64))
     with pytest.raises(IntegrityFailed):
@@ -196,3 +214,4 @@ async def test_a_file_that_would_take_the_space_that_is_to_stay_free_is_not_writ
     with pytest.raises(DiskFull):
         await one.run()
     assert list(one.folder.iterdir()) == []
+    assert not [each for each in one.of(ArrivedAtOnce) if each.bytes_received]  # it would be taken back
