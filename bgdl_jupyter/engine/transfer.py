@@ -9,6 +9,7 @@ cancellation of the task that runs this; what is in flight then is made durable.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.engine.asking import Asking
@@ -240,6 +241,7 @@ class Transfer:
                     case Verdict.ASK_FOR_ALL:
                         asked, condition = None, None
                     case Verdict.CHECK_COMPLETE:
+                        self._know(exchange.answer)
                         return self._holding.learn_length(kept.position)
                     case Verdict.FAIL:
                         break
@@ -264,8 +266,10 @@ class Transfer:
                 await self._start_over(decision.reason)
             await self._accept(answer)
             gap = ByteRange(0, 0)
-        elif self._holding.length is None and answer.content_range and answer.content_range.total is not None:
-            self._holding.learn_length(answer.content_range.total)
+        else:
+            self._know(answer)
+            if self._holding.length is None and answer.content_range and answer.content_range.total is not None:
+                self._holding.learn_length(answer.content_range.total)
         if self._has_turned:
             self._has_turned = False
             if decision.verdict is Verdict.CONTINUE:
@@ -281,6 +285,11 @@ class Transfer:
                 open_part = self._open_part if self._order.options.may_ask_for_parts else None
                 self._fetched.framing = await look_behind(self._holding, ended.position, open_part)
             self._holding.learn_length(ended.position)
+
+    def _know(self, answer: Answer) -> None:
+        """Take the resource from an answer that is gone on with: a commit from memory announces a place and no more."""
+        if self._holding.resource is None:
+            self._holding.adopt(replace(answer.resource, length=None))
 
     async def _deliver(self, exchange: Exchange, position: int, gap: ByteRange) -> Delivered:
         """Receive the body, over several connections where that may help; every connection counts for its host."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bgdl_jupyter.engine import middle_bodies
+from bgdl_jupyter.engine import commit, middle_bodies
 from bgdl_jupyter.engine.coming import Coming
 from bgdl_jupyter.engine.middle_bodies import MIDDLE_BODY
 from bgdl_jupyter.engine.small_body import SMALL_BODY
@@ -215,3 +215,24 @@ async def test_a_file_that_would_take_the_space_that_is_to_stay_free_is_not_writ
         await one.run()
     assert list(one.folder.iterdir()) == []
     assert not [each for each in one.of(ArrivedAtOnce) if each.bytes_received]  # it would be taken back
+
+
+@pytest.mark.parametrize("size", [SMALL, MIDDLE])
+async def test_a_checked_file_that_was_announced_and_got_no_name_is_gone_on_with(
+    fault_server: StartFaultServer, fetch: NewFetch, monkeypatch: pytest.MonkeyPatch, size: int
+):
+    """As after a crash: its record has a place and a file, and nothing of what the server said."""
+    spec = FileSpec(size=size)
+    one = fetch(fault_server({"/a": spec}).url("/a"), digest=Digest("sha256", spec.sha256))
+
+    def refuse(_: object) -> None:
+        raise OSError("nobody is there to do it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(commit, "_publish_all", refuse)
+        with pytest.raises(OSError, match="nobody is there"):
+            await one.run()
+    assert one.durable.committing is not None
+    assert one.durable.resource is None
+    await one.run()
+    assert file_sha256(one.path) == spec.sha256
