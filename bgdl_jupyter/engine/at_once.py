@@ -199,7 +199,7 @@ class AtOnce:
         self,
         exchange: Exchange,
         opening: AbstractAsyncContextManager[Exchange],
-        has_body: bool,  # noqa: FBT001 (as below)
+        has_body: bool,  # noqa: FBT001 (as for `_first`)
     ) -> Finished | First:
         """Receive a body of middle size; one that does not come soon is gone on with."""
         opened, bodies = Opened(exchange, opening), self._facilities.bodies

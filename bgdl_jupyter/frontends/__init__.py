@@ -45,7 +45,7 @@ async def _ask_consent(question: str) -> ConsentAnswer:
 
 def load(shell: InteractiveShell) -> None:
     """Add the magics, take this notebook's downloads up again, say so in a line, and show them: ``%load_ext``."""
-    with _collecting_later():  # a fifth of the time, and nothing of this is garbage
+    with _collecting_later():  # nothing of this is garbage
         from bgdl_jupyter.frontends.loading import load
     # The first download needs it, and it takes as long to load as all of ours: it may wait for its turns, we may not.
     threading.Thread(target=_load_ahead, args=("aiohttp",), name="bgdl-load-ahead", daemon=True).start()

@@ -29,18 +29,24 @@ MIDDLE = 200_000
 LARGE = MIDDLE_BODY + 1
 
 
-async def test_many_small_files_share_their_transactions(fault_server: StartFaultServer, fetch: Callable[..., Fetch]):
-    files = many_files(200, size=2000)
-    server = fault_server(files)
-    fetches = [fetch(server.url(path), name=path[1:]) for path in files]
-    journal, turns = fetches[0].journal, []
-    record = journal.remember_completed
+def turns_of(one: Fetch) -> list[int]:
+    """Return how many completions each turn will record; filled on the way."""
+    turns: list[int] = []
+    record = one.journal.remember_completed
 
     async def count(completed) -> None:
         turns.append(len(completed))
         await record(completed)
 
-    journal.remember_completed = count  # type: ignore[method-assign]  # counted on the way
+    one.journal.remember_completed = count  # type: ignore[method-assign]  # counted on the way
+    return turns
+
+
+async def test_many_small_files_share_their_transactions(fault_server: StartFaultServer, fetch: Callable[..., Fetch]):
+    files = many_files(200, size=2000)
+    server = fault_server(files)
+    fetches = [fetch(server.url(path), name=path[1:]) for path in files]
+    turns = turns_of(fetches[0])
     await asyncio.gather(*(each.run() for each in fetches))
     assert sum(turns) == 200
     assert max(turns) <= 128
@@ -56,14 +62,7 @@ async def test_a_batch_leaves_descriptors_to_others_where_there_are_few(
     files = many_files(40, size=2000)
     server = fault_server(files)
     fetches = [fetch(server.url(path), name=path[1:]) for path in files]
-    journal, turns = fetches[0].journal, []
-    record = journal.remember_completed
-
-    async def count(completed) -> None:
-        turns.append(len(completed))
-        await record(completed)
-
-    journal.remember_completed = count  # type: ignore[method-assign]  # counted on the way
+    turns = turns_of(fetches[0])
     await asyncio.gather(*(each.run() for each in fetches))
     assert sum(turns) == 40
     assert max(turns) <= 8
