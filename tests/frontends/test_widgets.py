@@ -159,6 +159,17 @@ def test_a_groups_buttons_act_on_all_of_it(notebook, fault_server):
     assert notebook.run("print(group.progress.canceled)").text == "2"
 
 
+def test_a_group_that_is_too_long_for_one_turn_is_paused_and_canceled_by_its_buttons(notebook, fault_server):
+    server = fault_server({f"/{number}.bin": SLOW for number in range(3)})
+    notebook.run("from bgdl_jupyter.frontends import verbs\nverbs._MANY = 1")
+    notebook.run(f"group = download_many({[server.url(f'/{number}.bin') for number in range(3)]!r}, group='long')")
+    box = notebook.show("group")
+    notebook.kernel.click(notebook.buttons(box)["Pause all of this group"])
+    notebook.wait_until(lambda: "3 paused" in notebook.texts(box)[0])
+    notebook.kernel.click(notebook.buttons(box)["Cancel all of this group"])
+    notebook.wait_until(lambda: "3 canceled" in notebook.texts(box)[0])
+
+
 def test_hundreds_of_live_downloads_send_at_most_twenty_messages_a_second(notebook, fault_server):
     server = fault_server({f"/{number}.bin": FileSpec(size=20_000_000, rate=50_000) for number in range(300)})
     notebook.run(
