@@ -45,6 +45,8 @@ _OWN_TRANSPORTS: Final = {
 }
 _POOL_SIZE: Final = 4
 _TICKS_AT_ONCE: Final = 16
+# Of very many, each has its tick less often: more than so many a second would be what the loop does most.
+_TICKS_A_SECOND: Final = 2000
 
 
 @functools.cache
@@ -73,7 +75,7 @@ async def _always(_: str) -> bool:
 
 
 class Ticking(Protocol):
-    """What looks around four times a second."""
+    """What looks around a few times a second."""
 
     def tick(self, now: float) -> None:
         """Do so; ``now`` is monotonic."""
@@ -107,6 +109,7 @@ class Facilities:
         self.uploads = Uploads(self)
         self.looking = Looking(self.run)
         self._pool = ThreadPoolExecutor(_POOL_SIZE, thread_name_prefix="bgdl-disk")
+        self._loading = asyncio.Lock()
         self._kinds: dict[str, Callable[[], Transport]] = {}
         self._transports: dict[Callable[[], Transport], Transport] = {}
         self._active: set[Ticking] = set()
@@ -117,8 +120,12 @@ class Facilities:
         """Return the transport of a scheme, made at its first use."""
         kind = self._kinds.get(scheme)
         if kind is None:
-            # Loading a library takes tenths of a second, in which the loop would stand still.
-            kind = self._kinds[scheme] = await self.run(_transport_class, scheme)
+            # Of a thousand that wait for it, one goes on in a turn of the loop; and one thread of the pool waits.
+            async with self._loading:
+                kind = self._kinds.get(scheme)
+                if kind is None:
+                    # Loading a library takes tenths of a second, in which the loop would stand still.
+                    kind = self._kinds[scheme] = await self.run(_transport_class, scheme)
         if kind not in self._transports:
             self._transports[kind] = kind()
         return self._transports[kind]
@@ -140,7 +147,7 @@ class Facilities:
         await self.run(file.sync)
 
     def watch(self, transfer: Ticking) -> None:
-        """Call ``transfer.tick(now)`` four times a second until `unwatch`."""
+        """Call ``transfer.tick(now)`` four times a second until `unwatch`, less often among more than 500."""
         self._active.add(transfer)
         self._turns.begin()
         if self._timer is None:
@@ -154,7 +161,8 @@ class Facilities:
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(TICK, self._tick) if self._active else None
+        pause = max(TICK, len(self._active) / _TICKS_A_SECOND)
+        self._timer = loop.call_later(pause, self._tick) if self._active else None
         self.receipts.take_in()
         self._tick_some(iter(tuple(self._active)))
 

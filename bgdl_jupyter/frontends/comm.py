@@ -8,6 +8,7 @@ the ticks of all views. Commands are ids and verbs; whatever else comes in is re
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -34,8 +35,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Operations in one message.
+#: Operations in one message: of a snapshot, and of what changed, which the loop makes while transfers run.
 PART: Final = 1000
+CHANGED: Final = 200
 #: The most operations that the lab extension is told of: those that came last.
 _MOST: Final = 20_000
 #: Commands that are taken: so many at once, so many a second.
@@ -182,16 +184,16 @@ class LabComm:
         return {"id": kernel_id(), "loop": place.kind, "subshell": getattr(place, "subshell_id", None)}
 
     def _send_changed(self) -> int:
-        operations, groups, alerts = list(self._operations.values()), sorted(self._groups), list(self._alerts.values())
-        self._operations, self._groups, self._alerts = {}, set(), {}
-        if not (operations or groups or alerts):
+        if not (self._operations or self._groups or self._alerts):
             return 0
-        starts = range(0, max(1, len(operations)), PART)
-        for start in starts:
-            is_first = start == 0
-            part = operations[start : start + PART]
-            self._say(self._changed(part, groups if is_first else (), alerts if is_first else ()))
-        return len(starts)
+        part = list(itertools.islice(self._operations.items(), CHANGED))
+        groups, alerts = sorted(self._groups), list(self._alerts.values())
+        for operation_id, _ in part:
+            del self._operations[operation_id]
+        self._groups, self._alerts = set(), {}
+        if self._operations:
+            self._views.ticker.go_on(self)
+        return self._say(self._changed([entry for _, entry in part], groups, alerts))
 
     def _send_removed(self) -> int:
         operations, groups, alerts = self._gone

@@ -20,7 +20,7 @@ from bgdl_jupyter.model.far import FarGroup
 from bgdl_jupyter.model.group import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from uuid import UUID
 
     from bgdl_jupyter.events import Event
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.registry import Registry
 
 #: How long one look at what changed may take, in seconds: the loop has transfers to run.
-_SLICE: Final = 0.02
+_SLICE: Final = 0.01
+_AT_ONCE: Final = 32
 
 
 @dataclass(slots=True)
@@ -52,6 +53,8 @@ class Ledger:
         self._entries: dict[UUID, Entry] = {}
         self._restored: set[UUID] = set()
         self._noted: dict[UUID, None] = dict.fromkeys(each.guid for each in registry.all())
+        # What was noted before that and not looked at yet: very many are neither copied nor taken out one by one.
+        self._older: Iterator[UUID] = iter(())
         self._noted_groups: set[GroupKey] = {(each.application, each.name) for each in registry.far_groups()}
 
     def note(self, event: Event) -> bool:
@@ -76,19 +79,26 @@ class Ledger:
         changes = Changes(groups=self._noted_groups)
         self._noted_groups = set()
         deadline = time.monotonic() + seconds
-        noted, self._noted = self._noted, {}
-        rest = iter(noted)
-        for count, operation_id in enumerate(rest, 1):
-            self._look_at(operation_id, changes)
-            if count % 32 == 0 and time.monotonic() > deadline:
+        while some := self._next_few():
+            for operation_id in some:
+                self._look_at(operation_id, changes)
+            if time.monotonic() > deadline:
+                changes.has_more = True
                 break
-        self._noted = dict.fromkeys(rest) | self._noted
-        changes.has_more = bool(self._noted)
         now = time.monotonic()
         for key in changes.groups:
             self._look_at_group(key)
             self.group(key).sample(now)
         return changes
+
+    def _next_few(self) -> list[UUID]:
+        """Return some of what was noted, what has waited for longest first; nothing where all was looked at."""
+        some = list(itertools.islice(self._older, _AT_ONCE))
+        if not some and self._noted:
+            noted, self._noted = self._noted, {}
+            self._older = iter(noted)
+            some = list(itertools.islice(self._older, _AT_ONCE))
+        return some
 
     def refresh_all(self) -> Changes:
         """Look at everything that was noted, whatever it takes."""

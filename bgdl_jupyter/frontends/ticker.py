@@ -25,6 +25,8 @@ RATE: Final = 17.0
 _BURST: Final = 20.0
 #: Kept for what a person waits for.
 _RESERVE: Final = 6.0
+#: Between two parts of what a view says in several, in seconds.
+_PAUSE: Final = 0.05
 #: After so many seconds of silence something is said while transfers run: a server ends kernels that seem idle.
 HEARTBEAT: Final = 45.0
 
@@ -88,6 +90,7 @@ class Ticker:
         self._budget = Budget(clock())
         self._due: dict[View, bool] = {}
         self._sent_at: dict[View, float] = {}
+        self._going_on: set[View] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._heart: asyncio.TimerHandle | None = None
         self._ticked_at = float("-inf")
@@ -100,6 +103,20 @@ class Ticker:
         self._sent_at.setdefault(view, self._clock() - PERIOD)
         self._due[view] = self._due.get(view, False) or is_urgent
         self.arm()
+
+    def go_on(self, view: View) -> None:
+        """Have a view sent again in a moment: it has more to say than the loop has time for in one turn."""
+        if view not in self._going_on:
+            self._going_on.add(view)
+            self._loop.call_later(_PAUSE, self._go_on, view)
+
+    def _go_on(self, view: View) -> None:
+        self._going_on.discard(view)
+        if self._budget.left(self._clock()) < _RESERVE:
+            self.wake(view)
+        else:
+            self._due.pop(view, None)
+            self._send(view)
 
     def forget(self, view: View) -> None:
         """Do not send a view any more."""
@@ -130,6 +147,7 @@ class Ticker:
             least = 1.0 if self._due[view] else _RESERVE
             if self._budget.left(self._clock()) < least:
                 break
+            del self._due[view]
             self._send(view)
         if self._due:
             self.arm()
@@ -145,7 +163,6 @@ class Ticker:
         return sorted(self._due, key=place)
 
     def _send(self, view: View) -> None:
-        del self._due[view]
         self._sent_at[view] = self._ticked_at
         try:
             self.count(view.send())

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # How long the loop may do nothing else, in seconds, and how many it does before it looks at the time.
 _STEP: Final = 0.005
-_AT_ONCE: Final = 100
+_AT_ONCE: Final = 25
 # So many at once come rarely.
 _MANY: Final = 1000
 # Within this something is done; all of them together may take as long as there are operations.

@@ -27,8 +27,9 @@ T = TypeVar("T")
 
 #: What one buffer takes: less costs more calls, more falls out of the processor's cache.
 BUFFER_SIZE: Final = 1 << 20
-# What a buffer takes while so many are lent that large ones would fill the memory.
+# What a buffer takes while so many are lent that large ones would fill the memory, and when these would, too.
 _SMALL_BUFFER_SIZE: Final = 128 * 1024
+_SMALLEST_BUFFER_SIZE: Final = 32 * 1024
 _FOLLOWERS_AT_ONCE: Final = 4
 
 
@@ -79,7 +80,7 @@ class Writer:
 
     def buffer(self) -> memoryview:
         """
-        Lend a buffer, to be given to `write` or `give_back`: 1 MiB, or 128 KiB while many are lent.
+        Lend a buffer, to be given to `write` or `give_back`: 1 MiB, or 128 or 32 KiB while many are lent.
 
         It must not be touched any more after that: it is lent again.
         """
@@ -87,7 +88,8 @@ class Writer:
             if self._lent_bytes + BUFFER_SIZE <= self._limit:
                 block = self._free.pop() if self._free else bytearray(BUFFER_SIZE)
             else:
-                block = bytearray(_SMALL_BUFFER_SIZE)
+                is_half_more = 2 * self._lent_bytes > 3 * self._limit
+                block = bytearray(_SMALLEST_BUFFER_SIZE if is_half_more else _SMALL_BUFFER_SIZE)
             self._lent[id(block)] = block
             self._lent_bytes += len(block)
         return memoryview(block)

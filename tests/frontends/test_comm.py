@@ -376,6 +376,19 @@ def test_a_long_list_comes_in_parts(views, line, downloader, server, monkeypatch
         assert_in_fixture(part)
 
 
+def test_what_changed_for_many_comes_little_by_little(views, line, downloader, monkeypatch, seen: Seen):
+    """The loop has transfers to run: what is left after one message comes a moment later, and every one once."""
+    monkeypatch.setattr(module, "CHANGED", 3)
+    line.say({"verb": "subscribe"})
+    tell_now(views)
+    made = [downloader.create_download(f"http://127.0.0.1:9/{number}", f"{number}.bin") for number in range(8)]
+    before = len(line.sent)
+    seen.until(lambda: sum(len(each["operations"]) for each in line.sent[before:]) >= 8)
+    told = [each["operations"] for each in line.sent[before:]]
+    assert [len(each) for each in told if each] == [3, 3, 2]
+    assert sorted(each["id"] for some in told for each in some) == sorted(each.guid.hex for each in made)
+
+
 def test_a_page_without_the_lab_extension_hangs_up_and_another_finds_a_line(views, lines, group):
     """JupyterLab closes comms of targets that it does not know; saying it again would close it again."""
     lines[0].be_closed_by_a_page()

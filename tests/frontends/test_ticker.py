@@ -75,6 +75,34 @@ def test_a_view_that_always_changes_is_sent_four_times_a_second(loop, ticker):
     assert 38 <= view.sent <= 41
 
 
+class Talker(FakeView):
+    """A view with more to say than goes into one message."""
+
+    def send(self) -> int:
+        assert self.ticker is not None
+        self.sent += 1
+        self.ticker.go_on(self)
+        self.ticker.go_on(self)
+        return self.messages
+
+
+def test_a_view_with_much_to_say_goes_on_between_two_ticks(loop, ticker):
+    view = Talker(ticker)
+    ticker.wake(view)
+    loop.pass_time(0.22)
+    assert view.sent == 5
+
+
+def test_what_is_said_in_parts_leaves_messages_for_others(loop, ticker):
+    ticker.wake(Talker(ticker))
+    loop.pass_time(10)
+    assert ticker.messages_sent <= 20 * 10 + 20
+    urgent = FakeView()
+    ticker.wake(urgent, is_urgent=True)
+    loop.pass_time(PERIOD)
+    assert urgent.sent == 1
+
+
 def test_wakes_between_two_ticks_are_one_message(loop, ticker):
     view = FakeView()
     for _ in range(10):

@@ -147,7 +147,7 @@ def test_bytes_of_others_are_not_taken_for_buffers(writer):
 
 def test_a_thousand_transfers_do_not_hold_a_gibibyte(writer):
     buffers = [writer.buffer() for _ in range(1000)]
-    assert sum(len(buffer) for buffer in buffers) <= 4 * BUFFER_SIZE + 1000 * 128 * 1024
+    assert sum(len(buffer) for buffer in buffers) <= 6 * BUFFER_SIZE + 1000 * 32 * 1024
 
 
 def test_who_writes_more_than_the_disk_takes_is_asked_to_wait(writer, file, outcomes, slow_disk):
