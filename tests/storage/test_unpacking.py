@@ -10,6 +10,7 @@ import os
 import stat
 import struct
 import tarfile
+import time
 import tracemalloc
 import zipfile
 import zlib
@@ -401,13 +402,53 @@ def test_too_many_members_are_refused_and_folders_count(tmp_path: Path):
             unpack(archive, limits=few)
 
 
-def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path):
-    huge = tarfile.TarInfo("pax")
-    huge.type, huge.size = tarfile.XHDTYPE, 40 << 20
+@pytest.mark.parametrize(("kind", "why"), [(tarfile.XHDTYPE, "attributes"), (tarfile.GNUTYPE_LONGNAME, "header")])
+def test_a_header_that_would_fill_the_memory_is_refused(kind: bytes, why: str, tmp_path: Path):
+    huge = tarfile.TarInfo("huge")
+    huge.type, huge.size = kind, 40 << 20
     with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
         file.write(huge.tobuf(tarfile.USTAR_FORMAT) + bytes(40 << 20))
-    with pytest.raises(PostProcessingFailed, match="header"):
+    with pytest.raises(PostProcessingFailed, match=why):
         unpack(tmp_path / "a.tar.gz")
+
+
+def attributed_tar(path: Path, attributes: bytes, *, kind: bytes = tarfile.XHDTYPE) -> Path:
+    """Write a tar with a file that has these bytes for its attributes."""
+    pax = tarfile.TarInfo("pax")
+    pax.type, pax.size = kind, len(attributes)
+    padded = attributes + bytes(-len(attributes) % 512)
+    path.write_bytes(pax.tobuf(tarfile.USTAR_FORMAT) + padded + tarfile.TarInfo("f").tobuf() + bytes(1024))
+    return path
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_digits_without_end_do_not_hold_up_the_process(kind: bytes, tmp_path: Path):
+    digits = b"1" * 40_000  # seconds for the regular expression of older releases of Python
+    record = b"%d comment=%b\n" % (len(digits) + 15, digits)
+    for attributes in (digits, record):
+        before = time.process_time()
+        with pytest.raises(PostProcessingFailed, match="digits"):
+            unpack(attributed_tar(tmp_path / "a.tar", attributes, kind=kind))
+        assert time.process_time() - before < 1
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [b"5 aa\n" * 2000 + b"11 path=ab\n", b"4 a=" * 2000, b"99 path=a\n", b"no length\n", b"5 a=bc"],
+    ids=["no value", "no line end", "too long", "no length", "cut"],
+)
+def test_attributes_that_are_not_what_they_say_are_damage(attributes: bytes, tmp_path: Path):
+    with pytest.raises(PostProcessingFailed, match="damaged"):
+        unpack(attributed_tar(tmp_path / "a.tar", attributes))
+
+
+def test_attributes_of_a_member_are_no_reason_to_refuse(tmp_path: Path):
+    name = "1" * 255
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo(name)
+        info.pax_headers = {"SCHILY.xattr.user.note": "x" * 60_000, "mtime": "1700000000.123456789"}
+        archive.addfile(info)
+    assert content_of(unpack(tmp_path / "a.tar")) == {name: b""}
 
 
 def sparse_tar(path: Path, *, size: int, data: bytes = b"") -> Path:

@@ -9,9 +9,10 @@ import time
 import zipfile
 from dataclasses import dataclass
 from enum import Enum
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
 from bgdl_jupyter.errors import PostProcessingFailed
+from bgdl_jupyter.storage.archives.attributes import Attributes
 from bgdl_jupyter.storage.archives.names import parts_of
 from bgdl_jupyter.storage.archives.streams import (
     LONGEST_MAGIC,
@@ -171,6 +172,15 @@ class _Header(tarfile.TarInfo):
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(str(error)) from error
+
+    def _proc_pax(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        # Called by `tarfile`; there is no public place between its header and its attributes.
+        stream = archive.fileobj
+        archive.fileobj = cast("Any", Attributes(cast("IO[bytes]", stream), self.size))
+        try:
+            return super()._proc_pax(archive)  # type: ignore[misc, no-any-return]  # as above
+        finally:
+            archive.fileobj = stream
 
 
 def _tar_members(file: IO[bytes], gauge: Gauge, folder: Path) -> Iterator[Member]:
