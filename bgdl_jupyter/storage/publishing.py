@@ -229,9 +229,9 @@ def _leads_to(folder: Folder, name: str, identity: FileIdentity) -> bool:
         return False
 
 
-def rename_exclusively(old: Path, new: Path) -> None:
+def rename_exclusively(folder: int, old: str, new: Path) -> None:
     """
-    Rename a file or a folder to a name that nothing has.
+    Rename a file or a folder, which has a name in an open folder, to a name that nothing has.
 
     Raises
     ------
@@ -240,22 +240,22 @@ def rename_exclusively(old: Path, new: Path) -> None:
         moment of the rename is taken for nothing.
     """
     try:
-        _rename_at(_HERE, str(old), _HERE, str(new), flags=_RENAME_NOREPLACE)
+        _rename_at(folder, old, _HERE, str(new), flags=_RENAME_NOREPLACE)
     except NotImplementedError:
         if os.path.lexists(new):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(new)) from None
-        old.rename(new)
+        os.rename(old, new, src_dir_fd=folder)
 
 
-def exchange(old: Path, new: Path) -> None:
-    """Let two folders have each other's names: in one step where the system has it."""
+def exchange(folder: int, old: str, new: Path) -> None:
+    """Let two folders, of which one has a name in an open folder, have each other's names: if possible in one step."""
     try:
-        _rename_at(_HERE, str(old), _HERE, str(new), flags=_RENAME_EXCHANGE)
+        _rename_at(folder, old, _HERE, str(new), flags=_RENAME_EXCHANGE)
     except NotImplementedError:
-        aside = old.with_name(f"{old.name}.replaced")
-        new.rename(aside)
-        old.rename(new)
-        aside.rename(old)
+        aside = f"{old}.replaced"
+        os.rename(new, aside, dst_dir_fd=folder)
+        os.rename(old, new, src_dir_fd=folder)
+        os.rename(aside, old, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 @functools.cache

@@ -28,17 +28,20 @@ from bgdl_jupyter.storage import publishing
 from bgdl_jupyter.storage.archives import gauge as gauges
 from bgdl_jupyter.storage.archives import unpacking, zip_contents
 from bgdl_jupyter.storage.archives.gauge import Gauge, Limits, UnpackCanceled
-from bgdl_jupyter.storage.archives.members import Format, format_of
+from bgdl_jupyter.storage.archives.members import Format, Member, format_of
 from bgdl_jupyter.storage.archives.names import parts_of
+from bgdl_jupyter.storage.archives.tree import Tree
 from bgdl_jupyter.storage.archives.unpacking import (
     Order,
     find_published,
     name_without_suffix,
     prepare,
+    private_folder,
     publish,
     still_prepared,
 )
 from bgdl_jupyter.storage.descriptor import Footprint
+from bgdl_jupyter.storage.disk import opened_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -725,12 +728,13 @@ def test_what_is_there_already_is_taken_as_it_is_only_if_it_is_the_same(tmp_path
 
 
 def test_without_a_rename_that_refuses_a_taken_name_is_still_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ctypes.CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(publishing, "_renameat2", lambda: None)
     (tmp_path / "new").mkdir()
     (tmp_path / "old").mkdir()
-    with pytest.raises(FileExistsError):
-        publishing.rename_exclusively(tmp_path / "new", tmp_path / "old")
-    publishing.rename_exclusively(tmp_path / "new", tmp_path / "other")
+    with opened_directory(tmp_path) as folder:
+        with pytest.raises(FileExistsError):
+            publishing.rename_exclusively(folder, "new", tmp_path / "old")
+        publishing.rename_exclusively(folder, "new", tmp_path / "other")
     assert (tmp_path / "other").is_dir()
 
 
@@ -777,6 +781,61 @@ def test_what_a_crash_left_is_begun_anew_or_found_again(tmp_path: Path):
     assert content_of(path) == CONTENT
     assert find_published(tmp_path / "a", prepared.identity) == path
     assert still_prepared(order, prepared.identity) is None
+
+
+def put_a_link_in_place_of(private: Path, home: Path) -> None:
+    """Do what somebody may who can write to the folder beside which an archive is unpacked."""
+    private.rename(private.with_name("away"))
+    private.symlink_to(home)
+
+
+def test_who_puts_a_link_in_place_of_the_private_folder_has_nothing_written_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    home = tmp_path / "home"
+    (home / "content").mkdir(parents=True)
+    archive = sound_tar(tmp_path / "a.tar")
+    order = Order(archive=archive, folder=None, collision=GENERATE, operation_id=uuid4())
+    add = Tree.add
+
+    def add_and_swap(tree: Tree, member: Member) -> None:
+        add(tree, member)
+        private = private_folder(tmp_path, order.operation_id)
+        if not private.is_symlink():
+            put_a_link_in_place_of(private, home)
+
+    monkeypatch.setattr(Tree, "add", add_and_swap)
+    prepared = prepare(order, Gauge(archive, tmp_path, PLENTY))
+    with pytest.raises(StorageFailed):
+        publish(prepared, order)
+    assert list((home / "content").iterdir()) == []
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("collision", [GENERATE, REPLACE, FAIL, OPEN])
+def test_only_what_was_unpacked_gets_the_name(collision: CreationCollisionOption, tmp_path: Path):
+    home, away = tmp_path / "home", tmp_path / "away"
+    (home / "content").mkdir(parents=True)
+    archive = sound_tar(tmp_path / "a.tar")
+    order = Order(archive=archive, folder=None, collision=collision, operation_id=uuid4())
+    prepared = prepare(order, Gauge(archive, tmp_path, PLENTY))
+    put_a_link_in_place_of(prepared.content.parent, home)
+    with pytest.raises(StorageFailed):
+        publish(prepared, order)
+    prepared.content.parent.unlink()
+    home.rename(prepared.content.parent)
+    with pytest.raises(StorageFailed, match="not there any more"):
+        publish(prepared, order)
+    assert not (tmp_path / "a").exists()
+    assert content_of(away / "content") == CONTENT
+
+
+def test_nothing_is_unpacked_into_the_folder_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    archive = sound_tar(tmp_path / "a.tar")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(StorageFailed, match="another user"):
+        unpack(archive)
+    assert_nothing_is_left(tmp_path, "a.tar")
 
 
 def test_the_gauge_tells_how_far_it_is(tmp_path: Path):

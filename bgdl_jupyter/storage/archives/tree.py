@@ -1,8 +1,9 @@
 """
 The folder that an archive is unpacked into: every name is checked, and nothing is ever written through a link.
 
-Links are made last, when all files are there, and lead to what is in the folder; what others may do, and the bits that
-give a program another user's rights, are taken from every file.
+Names are used with the open folder, so that nobody who may write beside it can put another one in its place. Links are
+made last, when all files are there, and lead to what is in the folder; what others may do, and the bits that give a
+program another user's rights, are taken from every file.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from bgdl_jupyter.storage.archives.streams import CHUNK
 from bgdl_jupyter.storage.disk import current_umask
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bgdl_jupyter.storage.archives.gauge import Gauge
     from bgdl_jupyter.storage.archives.members import Member
 
@@ -33,11 +32,14 @@ class Tree:
     Parameters
     ----------
     folder:
-        An empty folder of this user alone; what is made here is seen by nobody else until it is finished.
+        An open folder of this user alone; what is made here is seen by nobody else until it is finished.
+    top:
+        The folder in it that the members go to, and is empty; nothing where it is that one itself.
     """
 
-    def __init__(self, folder: Path, gauge: Gauge) -> None:
+    def __init__(self, folder: int, top: str, gauge: Gauge) -> None:
         self._folder = folder
+        self._top = top
         self._gauge = gauge
         self._files: set[Parts] = set()
         self._folders: set[Parts] = {()}
@@ -76,12 +78,13 @@ class Tree:
             self._refuse_detour(parts, target)
         for parts, target in self._links.items():
             self._gauge.check()
-            self._path(parts).symlink_to(target)
+            os.symlink(target, self._path(parts), dir_fd=self._folder)
         for parts in self._folders:
-            self._path(parts).chmod(0o777 & ~self._umask)
+            os.chmod(self._path(parts), 0o777 & ~self._umask, dir_fd=self._folder)
 
-    def _path(self, parts: Parts) -> Path:
-        return self._folder.joinpath(*parts)
+    def _path(self, parts: Parts) -> str:
+        """Return the path of a member from the open folder on."""
+        return "/".join((self._top, *parts) if self._top else parts)
 
     def _refuse_twice(self, parts: Parts, name: str) -> None:
         if parts in self._files or parts in self._links or parts in self._folders:
@@ -95,7 +98,7 @@ class Tree:
             self._refuse_twice(part, name)
             self._gauge.member()
             try:
-                self._path(part).mkdir(_PRIVATE)
+                os.mkdir(self._path(part), _PRIVATE, dir_fd=self._folder)
             except FileExistsError:
                 raise refused(name, "has the name of another one for this file system") from None
             self._folders.add(part)
@@ -105,20 +108,19 @@ class Tree:
         content = member.content
         if content is None:
             raise refused(member.name, "has no content")
-        path = self._path(parts)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
-            descriptor = os.open(path, flags, self._mode_of(member))
+            descriptor = os.open(self._path(parts), flags, self._mode_of(member), dir_fd=self._folder)
         except FileExistsError:
             raise refused(member.name, "has the name of another one for this file system") from None
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             while data := content.read(CHUNK):
                 self._gauge.write(len(data))
                 file.write(data)
+            if member.modified_at is not None:
+                _set_time(file.fileno(), member.modified_at)
         content.close()
         self._files.add(parts)
-        if member.modified_at is not None:
-            _set_time(path, member.modified_at)
 
     def _mode_of(self, member: Member) -> int:
         """Return what the file's permissions are: may it be run, and nothing else, is for the archive to say."""
@@ -130,7 +132,8 @@ class Tree:
         target = parts_of(member.target)
         if target not in self._files:
             raise refused(member.name, f"is another name of {member.target[:_SHOWN]!r}, which is no file before it")
-        os.link(self._path(target), self._path(parts), follow_symlinks=False)
+        folder = self._folder
+        os.link(self._path(target), self._path(parts), src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
         self._files.add(parts)
 
     def _refuse_detour(self, parts: Parts, target: str) -> None:
@@ -158,8 +161,8 @@ def _target_of(parts: Parts, member: Member) -> str:
     return target
 
 
-def _set_time(path: Path, modified_at: float) -> None:
+def _set_time(descriptor: int, modified_at: float) -> None:
     try:
-        os.utime(path, (modified_at, modified_at))
+        os.utime(descriptor, (modified_at, modified_at))
     except (OverflowError, ValueError, OSError):
         return  # a time that the file system cannot hold is left as it is

@@ -27,6 +27,7 @@ from bgdl_jupyter.storage.filenames import MOST_NAMES, unique_names
 from bgdl_jupyter.storage.publishing import exchange, rename_exclusively
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from uuid import UUID
 
     from bgdl_jupyter.storage.archives.gauge import Gauge
@@ -136,13 +137,34 @@ def prepare(order: Order, gauge: Gauge) -> Prepared:
     with failing_as(private, "create"):
         private.mkdir(_PRIVATE)
     try:
-        content = _unpack(order, private, target, gauge)
-        _make_durable(private)
-        status = content.stat()
+        with _opened_private(private) as folder:
+            _unpack(order, private, folder, target, gauge)
+            _make_durable(folder)
+            status = os.stat(_CONTENT, dir_fd=folder, follow_symlinks=False)
     except BaseException:
         discard(private)
         raise
-    return _prepared(target, content, status)
+    return _prepared(target, private / _CONTENT, status)
+
+
+@contextlib.contextmanager
+def _opened_private(path: Path) -> Iterator[int]:
+    """
+    Give a descriptor of a private folder: who may write beside it may put a link in its place, or a folder of theirs.
+
+    Raises
+    ------
+    StorageFailed
+        It is not there any more, or is not ours.
+    """
+    with failing_as(path, "open"):
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(folder).st_uid != os.geteuid():
+            raise StorageFailed(f"{path.name!r} in {str(path.parent)!r} belongs to another user.")
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def _prepared(target: Path, content: Path, status: os.stat_result) -> Prepared:
@@ -150,15 +172,14 @@ def _prepared(target: Path, content: Path, status: os.stat_result) -> Prepared:
     return Prepared(target=target, content=content, identity=identity, footprint=Footprint.of(status))
 
 
-def _unpack(order: Order, private: Path, target: Path, gauge: Gauge) -> Path:
-    content = private / _CONTENT
+def _unpack(order: Order, private: Path, folder: int, target: Path, gauge: Gauge) -> None:
     try:
         form = format_of(order.archive)
         is_one_file = form is Format.SINGLE and order.folder is None
         name = _CONTENT if is_one_file else name_without_suffix(order.archive.name)
         if not is_one_file:
-            content.mkdir(_PRIVATE)
-        tree = Tree(private if is_one_file else content, gauge)
+            os.mkdir(_CONTENT, _PRIVATE, dir_fd=folder)
+        tree = Tree(folder, "" if is_one_file else _CONTENT, gauge)
         with opened_members(order.archive, form, gauge, folder=private, name=name) as members:
             for member in members:
                 tree.add(member)
@@ -171,7 +192,6 @@ def _unpack(order: Order, private: Path, target: Path, gauge: Gauge) -> Path:
         raise storage_failed(error, target, "unpack") from error
     except _DAMAGE as error:
         raise _damaged(order.archive, error) from error
-    return content
 
 
 def _damaged(archive: Path, error: Exception) -> PostProcessingFailed:
@@ -207,16 +227,12 @@ def _in_use(order: Order) -> list[Path]:
     return paths
 
 
-def _make_durable(folder: Path) -> None:
+def _make_durable(folder: int) -> None:
     """Have all that was written reach the disk, in one go: one file after the other takes a hundred times as long."""
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):  # an old library
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) == 0:
-                    return
-            finally:
-                os.close(descriptor)
+            if ctypes.CDLL(None, use_errno=True).syncfs(folder) == 0:
+                return
     if hasattr(os, "sync"):
         os.sync()
 
@@ -238,40 +254,43 @@ def publish(prepared: Prepared, order: Order) -> Path:
         The disk refused, or what stands there is none that is replaced.
     """
     target, content = prepared.target, prepared.content
-    with failing_as(target, "publish"):
-        path = _place(content, target, order)
+    with _opened_private(content.parent) as folder, failing_as(target, "publish"):
+        status = os.stat(content.name, dir_fd=folder, follow_symlinks=False)
+        if (status.st_dev, status.st_ino) != prepared.identity:
+            raise StorageFailed(f"What was unpacked for {str(target)!r} is not there any more.", hint="Run: retry().")
+        path = _place(folder, content, target, order)
     discard(content.parent)
     sync_directory(target.parent)
     return path
 
 
-def _place(content: Path, target: Path, order: Order) -> Path:
+def _place(folder: int, content: Path, target: Path, order: Order) -> Path:
     collision = order.collision
     if collision is CreationCollisionOption.FAIL_IF_EXISTS:
         _refuse_existing(target)
     elif collision is CreationCollisionOption.REPLACE_EXISTING and os.path.lexists(target):
         _refuse_foreign(target, order)  # it may have come into being meanwhile
-        return _replace(content, target)
+        return _replace(folder, content, target)
     elif collision is CreationCollisionOption.OPEN_IF_EXISTS and _is_same(content, target):
         return target
     tries = 1 if collision is CreationCollisionOption.FAIL_IF_EXISTS else MOST_NAMES
     for path in itertools.islice(unique_names(target, os.path.lexists), tries):
         try:
-            rename_exclusively(content, path)
+            rename_exclusively(folder, content.name, path)
         except FileExistsError:
             continue
         return path
     raise DestinationExists(f"{str(target)!r} exists.")
 
 
-def _replace(content: Path, target: Path) -> Path:
+def _replace(folder: int, content: Path, target: Path) -> Path:
     if target.is_symlink() or target.is_dir() != content.is_dir():
         what = "a link" if target.is_symlink() else "a folder" if target.is_dir() else "a file"
         raise StorageFailed(f"{str(target)!r} is {what}; it is not replaced by what was unpacked.")
     if content.is_dir():
-        exchange(content, target)  # and the old one goes with the private folder
+        exchange(folder, content.name, target)  # and the old one goes with the private folder
     else:
-        content.replace(target)
+        os.replace(content.name, target, src_dir_fd=folder)
     return target
 
 
