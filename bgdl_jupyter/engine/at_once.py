@@ -204,8 +204,9 @@ class AtOnce:
         """Receive a body of middle size; one that does not come soon is gone on with."""
         opened, bodies = Opened(exchange, opening), self._facilities.bodies
         try:
-            check_acceptable(exchange.answer.resource, self._order.options)
-            block = await bodies.room()
+            resource = exchange.answer.resource
+            check_acceptable(resource, self._order.options)
+            block = await bodies.room(resource.length or 0)
             if block is None:
                 return self._first(has_body, opened=opened)
             self._coming = coming = Coming(exchange, opening, bodies=bodies, block=block)

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from bgdl_jupyter.storage.folder import Folder
 
 #: Bodies up to this size are received into memory first.
-MIDDLE_BODY: Final = 2 * 1024 * 1024
-#: How many there is room for at a time.
-BLOCKS: Final = 32
-# What is kept of the memory when nobody has any of it.
-_KEPT: Final = 4
+MIDDLE_BODY: Final = 4 * 1024 * 1024
+#: What they may take of it together.
+MEMORY: Final = 64 * 1024 * 1024
+# It is lent in blocks of these sizes, which are lent again: the system takes long to give so much anew.
+_SIZES: Final = (1024 * 1024, MIDDLE_BODY)
+# What is kept of each size when nobody has any of it.
+_KEPT: Final = 4 * 1024 * 1024
 _LOOK_EVERY: Final = 0.25
 _LONGEST_WAIT: Final = 5.0
 # How many are sent away in one turn of the loop, and the seconds to the next turn: each becomes a transfer.
@@ -48,25 +50,26 @@ class MiddleBodies:
 
     def __init__(self, facilities: Facilities) -> None:
         self._facilities = facilities
-        self._free: list[bytearray] = []
+        self._free: dict[int, list[bytearray]] = {size: [] for size in _SIZES}
         self._lent = 0
-        self._waiting: deque[tuple[float, asyncio.Future[bytearray | None]]] = deque()
+        # Since when, for how much, and what is done then.
+        self._waiting: deque[tuple[float, int, asyncio.Future[bytearray | None]]] = deque()
         self._moved_at = 0.0
         self._slow_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._whole: list[tuple[Finished, asyncio.Future[None]]] = []
         self._is_writing = False
 
-    async def room(self) -> bytearray | None:
-        """Return memory for one body, to be given back; None where there is none, and none comes in a moment."""
-        if self._lent < BLOCKS and not self._waiting:
-            self._lent += 1
-            return self._free.pop() if self._free else bytearray(MIDDLE_BODY)
+    async def room(self, length: int) -> bytearray | None:
+        """Return memory for a body, to be given back; None where there is none, and none comes in a moment."""
+        size = next(each for each in _SIZES if length <= each)
+        if not self._waiting and (block := self._lend(size)) is not None:
+            return block
         loop = asyncio.get_running_loop()
         if loop.time() < self._slow_until:
             return None
         turn: asyncio.Future[bytearray | None] = loop.create_future()
-        self._waiting.append((loop.time(), turn))
+        self._waiting.append((loop.time(), size, turn))
         if self._timer is None:
             self._moved_at = loop.time()
             self._timer = loop.call_later(_LOOK_EVERY, self._look)
@@ -77,18 +80,33 @@ class MiddleBodies:
                 self.give_back(block)
             raise
 
+    def _lend(self, size: int) -> bytearray | None:
+        if self._lent + size > MEMORY:
+            return None
+        self._lent += size
+        if self._free[size]:
+            return self._free[size].pop()
+        if self._lent + sum(each * len(free) for each, free in self._free.items()) > MEMORY:
+            for free in self._free.values():  # of other sizes
+                free.clear()
+        return bytearray(size)
+
     def give_back(self, block: bytearray) -> None:
         """Take memory back, for whoever waits for it."""
         self._moved_at = asyncio.get_running_loop().time()
+        self._lent -= len(block)
+        self._free[len(block)].append(block)
         while self._waiting:
-            _, turn = self._waiting.popleft()
+            _, size, turn = self._waiting[0]
             if not turn.done():
-                turn.set_result(block)
-                return
-        self._lent -= 1
-        self._free.append(block)
+                lent = self._lend(size)
+                if lent is None:
+                    return
+                turn.set_result(lent)
+            self._waiting.popleft()
         if not self._lent:
-            del self._free[_KEPT:]
+            for each, free in self._free.items():
+                del free[_KEPT // each :]
 
     def late(self) -> None:
         """Hear of a body that did not come soon: it is no use to wait for the memory of others like it."""
@@ -105,7 +123,7 @@ class MiddleBodies:
         is_hopeless = now < self._slow_until or now - self._moved_at >= _LOOK_EVERY
         away = 0
         while self._waiting and away < _AWAY_AT_ONCE and (is_hopeless or now - self._waiting[0][0] >= _LONGEST_WAIT):
-            _, turn = self._waiting.popleft()
+            *_, turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
                 away += 1

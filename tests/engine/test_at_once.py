@@ -162,7 +162,7 @@ async def test_what_came_before_a_pause_is_durable_and_told(
 async def test_without_room_in_memory_a_file_is_written_as_it_comes(
     fault_server: StartFaultServer, fetch: NewFetch, firsts: list[First | None], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(middle_bodies, "BLOCKS", 0)
+    monkeypatch.setattr(middle_bodies, "MEMORY", 0)
     server = fault_server({"/a": FileSpec(size=MIDDLE)})
     one = fetch(server.url("/a"))
     await one.run()
@@ -174,7 +174,7 @@ async def test_without_room_in_memory_a_file_is_written_as_it_comes(
 async def test_more_files_than_there_is_room_for_take_turns(
     fault_server: StartFaultServer, fetch: NewFetch, firsts: list[First | None], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(middle_bodies, "BLOCKS", 2)
+    monkeypatch.setattr(middle_bodies, "MEMORY", 2 << 20)
     spec = FileSpec(size=MIDDLE)
     server = fault_server({f"/{number}": spec for number in range(12)})
     all_of_them = [fetch(server.url(f"/{number}"), name=f"{number}.bin") for number in range(12)]
@@ -186,7 +186,7 @@ async def test_more_files_than_there_is_room_for_take_turns(
 async def test_where_one_file_is_late_the_others_do_not_wait_for_its_room(
     fault_server: StartFaultServer, fetch: NewFetch, firsts: list[First | None], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(middle_bodies, "BLOCKS", 1)
+    monkeypatch.setattr(middle_bodies, "MEMORY", 1 << 20)
     monkeypatch.setattr(middle_bodies, "_LOOK_EVERY", 60.0)
     spec = FileSpec(size=MIDDLE, faults=(hold_after(MIDDLE // 2, until="go"),))
     server = fault_server({f"/{number}": spec for number in range(20)})
