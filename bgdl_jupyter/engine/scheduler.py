@@ -79,27 +79,45 @@ class Limits:
     groups: Mapping[str, GroupLimits] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Running:
     """How many run: in all, by host, by group, and by group those that are not HIGH."""
 
     total: int = 0
-    per_host: Mapping[str, int] = field(default_factory=dict)
-    per_group: Mapping[str, int] = field(default_factory=dict)
-    not_high_per_group: Mapping[str, int] = field(default_factory=dict)
+    per_host: dict[str, int] = field(default_factory=dict)
+    per_group: dict[str, int] = field(default_factory=dict)
+    not_high_per_group: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, candidates: Iterable[Candidate]) -> Running:
         """Count operations that run."""
-        total, per_host, per_group, not_high = 0, dict[str, int](), dict[str, int](), dict[str, int]()
-        for each in candidates:  # in one go: it is counted for every few files that end
-            host, group = each.host, each.group
-            total += 1
-            per_host[host] = per_host.get(host, 0) + 1
-            per_group[group] = per_group.get(group, 0) + 1
-            if not each.is_high:
-                not_high[group] = not_high.get(group, 0) + 1
-        return cls(total=total, per_host=per_host, per_group=per_group, not_high_per_group=not_high)
+        running = cls()
+        for each in candidates:
+            running.add(each)
+        return running
+
+    def add(self, candidate: Candidate) -> None:
+        """Count one more."""
+        self._count(candidate, 1)
+
+    def remove(self, candidate: Candidate) -> None:
+        """Count one less, which was counted."""
+        self._count(candidate, -1)
+
+    def _count(self, candidate: Candidate, change: int) -> None:
+        self.total += change
+        _change(self.per_host, candidate.host, change)
+        _change(self.per_group, candidate.group, change)
+        if not candidate.is_high:
+            _change(self.not_high_per_group, candidate.group, change)
+
+
+def _change(counts: dict[str, int], name: str, change: int) -> None:
+    count = counts.get(name, 0) + change
+    if count:
+        counts[name] = count
+    else:
+        del counts[name]
 
 
 def admit(

@@ -53,6 +53,7 @@ class Admission:
         self._unlimited = Queue()
         # By the number in the name: to hash that is dear.
         self._running: dict[int, Candidate] = {}
+        self._count = Running()
         self._readmissions: dict[int, asyncio.Future[None]] = {}
         self._is_due = False
         self._looked_at: float | None = None
@@ -90,7 +91,9 @@ class Admission:
 
     def leave(self, operation_id: UUID) -> None:
         """Give a place back, where it has one."""
-        if self._running.pop(operation_id.int, None) is not None:
+        candidate = self._running.pop(operation_id.int, None)
+        if candidate is not None:
+            self._count.remove(candidate)
             self.look_soon()
 
     def next_few(self, count: int) -> Iterator[UUID]:
@@ -108,7 +111,7 @@ class Admission:
         now = time.monotonic()
         most = self._most_at_once(now)
         held = self._hosts.held(now)
-        running = Running.of(self._running.values())
+        running = self._count
         limits = replace(
             self.limits,
             max_parallel=min(self.limits.max_parallel, running.total + most),
@@ -148,6 +151,7 @@ class Admission:
             return
         if takes_place:
             self._running[operation_id.int] = candidate
+            self._count.add(candidate)
         waiting = self._readmissions.pop(operation_id.int, None)
         if waiting is None:
             self._start(operation_id)

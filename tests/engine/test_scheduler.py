@@ -144,6 +144,14 @@ def test_it_admits_what_a_walk_through_the_whole_queue_would(queue, share, limit
     assert admit(lanes, Running.of(running), limits, held_hosts=held) == expected
 
 
+@given(queue=queues, share=st.integers(0, 40))
+def test_what_ended_counts_no_more(queue, share):
+    running = Running.of(queue)
+    for each in queue[:share]:
+        running.remove(each)
+    assert running == Running.of(queue[share:])
+
+
 @pytest.mark.parametrize("hosts", [1, 10, 10_000])
 @pytest.mark.parametrize("running", [0, 15])
 def test_the_cost_does_not_grow_with_what_waits(monkeypatch, hosts, running):
