@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 #: The folder, in that of the files, in which ledgers are.
 PLACE: Final = ".bgdl-cluster"
 VERSION: Final = 1
+# Whoever may write to the folder of the files may write lines, too: none names a function, or a file that is sent.
+_OF_LINES: Final = frozenset({
+    *("line", "uri", "destination", "mirrors", "headers", "sha256", "checksum", "checksum_file", "collision"),
+    *("cost_policy", "priority", "expect_type", "max_size", "sensitive_query", "unpack"),
+})  # fmt: skip
 _MARKER: Final = re.compile(r"(\d+)\.r(\d+)\.c(\d+)\.e(\d+)\.b(\d+)")
 
 
@@ -136,11 +141,15 @@ class Ledger:
         return [Indexed(host=hosts.setdefault(host, host), files=files, size=size) for host, files, size in rows]
 
     def lines(self, shard: int) -> list[dict[str, Any]]:
-        """Return the lines of a shard."""
+        """Return the lines of a shard; raises `InvalidManifest` for one that is lost, or was written by others."""
         content = self.folder.read(f"shards/{shard:08d}.jsonl.gz")
         if content is None:
             raise InvalidManifest(f"Shard {shard} is not in {self.folder.url!r}.", problems=[], count=0)
-        return [json.loads(each) for each in gzip.decompress(content).splitlines()]
+        lines = [json.loads(each) for each in gzip.decompress(content).splitlines()]
+        if not all(isinstance(each, dict) and each.keys() <= _OF_LINES for each in lines):
+            message = f"Shard {shard} in {self.folder.url!r} asks for what no line may ask for; did we write it?"
+            raise InvalidManifest(message, problems=[], count=0, hint="Look who may write to that folder.")
+        return lines
 
     # ------------------------------------------------------------------------------------------------------ the running
 

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # What belongs to the group as a whole, or to one machine alone.
-_UNFIT: Final = ("group", "application", "method", "request_body_file", "ssl_context", "storage_options")
+_UNFIT: Final = (
+    *("group", "application", "method", "request_body_file", "ssl_context", "storage_options"),
+    *("ca_file", "post_process"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,9 +185,10 @@ def test_every_bad_line_is_named_before_anything_starts(downloader, client, serv
     lines[5]["uri"] += "?token=abcdefgh"
     lines[6]["destination"] = lines[2]["destination"]
     lines[8]["uri"] = lines[2]["uri"]
+    lines[9]["post_process"] = "os.path:exists"
     with pytest.raises(InvalidManifest) as refused:
         fetch(downloader, lines, client)
-    assert [each.line for each in refused.value.problems] == [4, 6, 7, 9]
+    assert [each.line for each in refused.value.problems] == [4, 6, 7, 9, 10]
     assert "abcdefgh" not in str(refused.value)
     assert serving.server.requests() == []
     assert not (work / "out").exists()

@@ -44,6 +44,14 @@ def test_a_job_is_there_when_all_of_it_was_cut(ledger):
     assert ledger.lines(0)[1] == {"line": 2, "uri": "http://h/2", "destination": "2"}
 
 
+@pytest.mark.parametrize("also", [{"post_process": "os:system"}, {"request_body_file": "/etc/passwd"}, {"group": "g"}])
+def test_a_line_that_somebody_else_wrote_runs_and_sends_nothing(ledger, also):
+    request = {"uri": "http://h/1", "destination": "1", **also}
+    ledger.put_shard(Shard(number=0, host="h", lines=(Line(number=1, host="h", size=0, request=request),)))
+    with pytest.raises(InvalidManifest, match="did we write it"):
+        ledger.lines(0)
+
+
 def test_a_job_of_another_version_is_refused(ledger):
     ledger.put_job(Job(job_id="j", fingerprint="f", files=0, shards=0, version=99), [])
     with pytest.raises(InvalidManifest, match="another version"):
