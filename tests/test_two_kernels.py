@@ -21,6 +21,7 @@ from bgdl_jupyter.model.held import LOOK_EVERY
 from bgdl_jupyter.model.process import shut_down
 from bgdl_jupyter.resource import OVERLAP
 from bgdl_jupyter.status import BackgroundTransferStatus as Status
+from bgdl_jupyter.storage import kernels
 from tests.downloads import Seen, partial_files
 from tests.servers.content import file_sha256
 from tests.servers.faults import hold_after
@@ -67,12 +68,20 @@ PROGRAM = """
 """
 
 
+#: Before the program, what makes its process one of another machine that shares a disk without locks.
+ELSEWHERE = """
+    from bgdl_jupyter.storage import kernels
+    kernels._try_lock = lambda _: None
+    kernels._boot_id = lambda: "another machine"
+"""
+
+
 class OtherKernel:
     """A process with a downloader of its own, that evaluates what it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, before: str = "") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(PROGRAM)],
+            [sys.executable, "-c", textwrap.dedent(before) + textwrap.dedent(PROGRAM)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -112,10 +121,10 @@ class OtherKernel:
 
 
 @pytest.fixture
-def other_kernel(state_path: Path, work: Path) -> Iterator[Callable[[], OtherKernel]]:
+def other_kernel(state_path: Path, work: Path) -> Iterator[Callable[..., OtherKernel]]:
     """Start processes of the same application."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(OtherKernel())
+        yield lambda **how: stack.enter_context(OtherKernel(**how))
 
 
 @pytest.fixture
@@ -214,6 +223,36 @@ def test_a_stopped_kernel_is_alive_and_keeps_what_it_has(
         kernel.signal(signal.SIGCONT)
     server.events.set("go")
     assert kernel.ask("op.wait(20).status.name") == "COMPLETED"
+
+
+def test_a_kernel_that_was_silent_for_too_long_writes_nothing_when_it_is_back(
+    other_kernel: Callable[..., OtherKernel],
+    new_downloader: Callable[..., BackgroundDownloader],
+    server: FaultServer,
+    state_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(kernels, "_try_lock", lambda _: None)
+    kernel = other_kernel(before=ELSEWHERE)
+    half_way(kernel, server)
+    server.wait_until(lambda: len(server.requests()) == 2)
+    kernel.signal(signal.SIGSTOP)
+    try:
+        (sign_of_life,) = (state_path.parent / "kernels").iterdir()
+        os.utime(sign_of_life, (time.time() - 2 * kernels.SILENCE,) * 2)
+        path = shown(new_downloader()).wait(WAIT).result_file
+        assert path is not None
+        written = path.stat()
+    finally:
+        kernel.signal(signal.SIGCONT)
+    server.events.set("go")
+    lost = "op.is_held or op.status.is_success"
+    poll(lambda: kernel.ask(lost), deadline=WAIT, what="that it is another kernel's now")
+    after = path.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+    assert file_sha256(path) == FileSpec(size=SIZE).sha256
+    assert partial_files(path.parent) == []
+    assert list(path.parent.glob("file*")) == [path]
 
 
 def test_the_same_file_is_not_fetched_by_a_second_kernel(

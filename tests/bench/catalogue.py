@@ -298,7 +298,12 @@ PROOFS: Final = {
     "M2": _by("a dead owner", "a_killed_kernels_operations_are_taken_over_at_once"),
     "M3": _by("a number that is used again", "a_reused_process_number_is_not_the_kernel"),
     "M4": _by("locks that are dropped by hand", "the_file_is_not_opened_by_hand_while_it_is_in_use"),
-    "M5": _by("no locks", "a_pod_that_is_silent_for_a_minute_may_be_dead", "a_wrong_clock_steals_nothing"),
+    "M5": _by(
+        "no locks",
+        "a_pod_that_is_silent_for_a_minute_may_be_dead",
+        "a_wrong_clock_steals_nothing",
+        "a_kernel_that_was_silent_for_too_long_writes_nothing_when_it_is_back",
+    ),
     "M6": _by("another user", "what_belongs_to_another_user_is_refused", "a_folder_that_others_write_to_is_refused"),
     "M7": _by("two spellings of a URI", "two_spellings_of_one_uri", "another_spelling_is_the_same_request"),
     "M8": _by("another body", "another_body_is_another_request", "method_and_body_belong_to_the_identity"),
