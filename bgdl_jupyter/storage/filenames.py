@@ -1,8 +1,8 @@
 """
 Names: what a server suggests made safe, names beside names that are taken, and when two paths are one destination.
 
-A name from a server is a single component of a path, whatever it was: no separator, no dot at its start, nothing that
-a system reserves, nothing invisible. It is decoded once, by whoever takes it out of a header or a URI.
+A name from a server is a single component of a path, whatever it was: no separator, no dot or dash at its start,
+nothing that a system reserves, nothing invisible. It is decoded once, by whoever takes it out of a header or a URI.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ _EXTENSION: Final = re.compile(r"(\.tar)?\.[^. ]{1,15}$", re.IGNORECASE)
 _VISIBLE_FORMATS: Final = frozenset("\u200c\u200d")  # joiners: Persian, Indic scripts and emoji need them
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
 _ACTIVE: Final = re.compile(
-    r"\.(app|bat|cmd|com|command|desktop|exe|ipynb|js|lnk|msi|ps1|pyw?|reg|scf|scr|sh|url|vbs)$", re.IGNORECASE
+    r"\.(app|bat|cmd|com|command|desktop|exe|hta|ipynb|jar|jse?|lnk|msi|pif|ps1|pyw?|reg|scf|scr|sh|url|vb[es]|wsf)$",
+    re.IGNORECASE,
 )
 
 
@@ -70,7 +71,8 @@ def safe_name(raw: str, *, fallback: str = "download", guards_active: bool = Fal
     name = _trimmed(_REPLACED.sub("_", name))
     if not name.strip("._ "):
         return fallback
-    if name.startswith(".") or _RESERVED.match(name) or (guards_active and _ACTIVE.search(name)):
+    # Hidden, an option to a program that is given all files of a folder, somebody's home to a shell.
+    if name.startswith((".", "-", "~")) or _RESERVED.match(name) or (guards_active and _ACTIVE.search(name)):
         name = f"_{name}"
     return _shortened(unicodedata.normalize("NFC", name))
 

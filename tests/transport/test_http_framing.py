@@ -23,6 +23,7 @@ from tests.servers.faults import (
     trickle,
 )
 from tests.servers.files import FileSpec
+from tests.servers.steps import raw
 from tests.transport.ftp_sinks import Collector
 from tests.transport.http_client import fetch, request_for, said
 
@@ -176,6 +177,14 @@ async def test_lengths_that_contradict_themselves_break_the_protocol(http, fault
 async def test_chunks_that_are_none_are_an_error(http, fault_server: StartFaultServer, body):
     head = "HTTP/1.1 200 OK\nTransfer-Encoding: chunked"
     server = fault_server({"/a": said(head, body, closes=True)})
+    with pytest.raises(TransferFailed):
+        await fetch(http, server.url("/a"))
+
+
+async def test_trailers_without_end_do_not_fill_the_memory(http, fault_server: StartFaultServer):
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"
+    trailers = b"".join(b"X-%d: %b\r\n" % (number, b"a" * 1000) for number in range(4000))
+    server = fault_server({"/a": (raw(head + trailers),)})
     with pytest.raises(TransferFailed):
         await fetch(http, server.url("/a"))
 
