@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # How long the loop may do nothing else, in seconds, and how many it does before it looks at the time.
 _STEP: Final = 0.005
 _AT_ONCE: Final = 25
+# How long those wait whose turn has come too early, in seconds.
+_PAUSE: Final = 0.02
 # So many at once come rarely.
 _MANY: Final = 1000
 # Within this something is done; all of them together may take as long as there are operations.
@@ -36,7 +38,13 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_steps(place: Place, take: Callable[[Sequence[T]], Iterable[R]], many: Iterable[T]) -> list[R]:
+def in_steps(
+    place: Place,
+    take: Callable[[Sequence[T]], Iterable[R]],
+    many: Iterable[T],
+    *,
+    is_behind: Callable[[], bool] = lambda: False,
+) -> list[R]:
     """
     Hand many over to the engine's loop, a few at a time, and return what came of them in their order; blocks.
 
@@ -46,6 +54,8 @@ def in_steps(place: Place, take: Callable[[Sequence[T]], Iterable[R]], many: Ite
     ----------
     take:
         What is called there with some of them.
+    is_behind:
+        Whether the next are to wait for a moment, for what became of those before.
 
     Raises
     ------
@@ -61,7 +71,7 @@ def in_steps(place: Place, take: Callable[[Sequence[T]], Iterable[R]], many: Ite
             while some := list(itertools.islice(rest, _AT_ONCE)):
                 results.extend(take(some))
                 if time.monotonic() > deadline and not is_here:
-                    place.loop.call_soon(go_on)
+                    place.loop.call_later(_PAUSE if is_behind() else 0.0, go_on)
                     return
         except BaseException as error:  # noqa: BLE001 (it is the caller's)
             done.set_exception(error)

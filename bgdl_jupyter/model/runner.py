@@ -114,7 +114,7 @@ class Runner:
         # Those that wait come first: the place of one that stops is not for one that is about to be stopped, too.
         waiting_first = sorted(operations, key=lambda operation: operation.guid in self.transfers)
         with self.collector.resting(len(waiting_first)):
-            in_steps(self.place, each, waiting_first)
+            in_steps(self.place, each, waiting_first, is_behind=lambda: self.state.is_behind)
 
     def attach(self, operation: DownloadOperation) -> None:
         """Start the operation if it was not started."""

@@ -9,6 +9,7 @@ updates are kept and tried again; everything else fails, for nothing may be acce
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import sqlite3
@@ -17,7 +18,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from bgdl_jupyter.errors import StateFileError
@@ -38,6 +39,8 @@ Work = Callable[[sqlite3.Connection], T]
 #: Seconds that an update may wait for others.
 FLUSH_INTERVAL: Final = 0.25
 _RETRY_INTERVAL: Final = 1.0
+# Each that waits takes some kilobytes.
+_MANY: Final = 10_000
 # What is wrong with the file, not with one statement.
 _TROUBLE: Final = frozenset(
     {
@@ -64,8 +67,8 @@ class _Write(Generic[T]):
     futures: list[Future[T]]
     is_read: bool = False
     is_kept: bool = False
-    #: What an update will set; grows until it is taken.
-    columns: dict[str, Any] = field(default_factory=dict)
+    #: Of an update: the operation, the epoch of its lease, and what will be set, which grows until it is taken.
+    update: tuple[UUID, int | None, dict[str, Any]] | None = None
 
 
 class CommitThread(threading.Thread):
@@ -101,6 +104,11 @@ class CommitThread(threading.Thread):
         self.start()
 
     # ------------------------------------------------------------------------------------------------ queueing
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits that who has much more should wait; never where nothing can be written."""
+        return len(self._queue) > _MANY and not self._is_in_trouble
 
     def submit(self, work: Work[T], *, is_read: bool = False, is_kept: bool = False) -> Future[T]:
         """
@@ -141,22 +149,22 @@ class CommitThread(threading.Thread):
         key = (operation_id, epoch)
         with self._changed:
             write = self._updates.get(key)
-            if write is None:
-                write = self._updates[key] = self._new_update(operation_id, epoch)
+            if write is None or write.update is None:
+                write = self._updates[key] = self._new_update(operation_id, epoch, dict(columns))
                 self._queue.append(write)
-            write.columns |= columns
+            else:
+                write.update[2].update(columns)
             write.futures.append(future)
             self._wake(0.0 if at_once else self._flush_interval)
         return future
 
-    def _new_update(self, operation_id: UUID, epoch: int | None) -> _Write[bool]:
+    def _new_update(self, operation_id: UUID, epoch: int | None, columns: dict[str, Any]) -> _Write[bool]:
         lease = None if epoch is None else (self._store.kernel_id, epoch)
-        columns: dict[str, Any] = {}
         return _Write(
             lambda connection: changes.update(connection, operation_id, columns, lease),
             [],
             is_kept=True,
-            columns=columns,
+            update=(operation_id, epoch, columns),
         )
 
     def _refuse_what_cannot_be(self, *, is_read: bool) -> None:
@@ -261,7 +269,7 @@ class CommitThread(threading.Thread):
         only_reads = all(write.is_read for write in batch)
         connection.execute("BEGIN" if only_reads else "BEGIN IMMEDIATE")
         try:
-            outcomes = [_in_savepoint(connection, write.work) for write in batch]
+            outcomes = self._do_all(connection, batch)
             if not only_reads:
                 self._count(connection)
             connection.execute("COMMIT")
@@ -270,6 +278,22 @@ class CommitThread(threading.Thread):
                 connection.execute("ROLLBACK")
             raise
         return outcomes
+
+    def _do_all(self, connection: sqlite3.Connection, batch: list[_Write[Any]]) -> list[Any]:
+        """Do everything in its order; updates that follow each other together: each statement waits for the GIL."""
+        outcomes: list[Any] = []
+        for are_updates, some in itertools.groupby(batch, lambda write: write.update is not None):
+            writes = list(some)
+            together = self._update_all(connection, writes) if are_updates and len(writes) > 1 else None
+            outcomes += together or [_in_savepoint(connection, write.work) for write in writes]
+        return outcomes
+
+    def _update_all(self, connection: sqlite3.Connection, writes: list[_Write[Any]]) -> list[bool] | None:
+        """Do updates at once; None where one of them cannot be done, and nothing was."""
+        updates = [write.update for write in writes if write.update is not None]
+        owner = self._store.kernel_id
+        done = _in_savepoint(connection, lambda connection: changes.update_all(connection, updates, owner))
+        return None if isinstance(done, Exception) else done
 
     def _count(self, connection: sqlite3.Connection) -> None:
         """Count the transaction, and see whether somebody else did since our last one."""

@@ -147,6 +147,11 @@ class StateFile(ApplicationRecords):
         """32 random bytes that belong to the file, for `uris.identity`."""
         return self._store.identity_key
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether so many changes wait to be written that who has very many more should wait; cheap."""
+        return self._commits.is_behind
+
     # ------------------------------------------------------------------------------------------------ operations
 
     def next_position(self) -> int:

@@ -55,6 +55,20 @@ def test_others_have_their_turn_between_two_steps(place: ThreadPlace, monkeypatc
     assert turns == ["took 2", "another", "took 2", "another", "took 1", "another", "end"]
 
 
+def test_the_next_wait_while_what_came_of_those_before_is_not_done(place: ThreadPlace, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(by_and_by, "_STEP", 0.0)
+    monkeypatch.setattr(by_and_by, "_AT_ONCE", 2)
+    left: list[int] = []
+
+    def take(some: Sequence[int]) -> Sequence[int]:
+        assert not left
+        left.extend(some)
+        place.loop.call_later(0.01, left.clear)
+        return some
+
+    assert in_steps(place, take, range(6), is_behind=lambda: bool(left)) == list(range(6))
+
+
 def test_what_goes_wrong_with_one_of_many_is_the_callers(place: ThreadPlace):
     def take(some: Sequence[int]) -> Sequence[int]:
         raise LookupError(some[0])
