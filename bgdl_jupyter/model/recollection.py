@@ -17,12 +17,16 @@ if TYPE_CHECKING:
     from bgdl_jupyter.model.runner import Runner
     from bgdl_jupyter.storage.records import OperationRow
 
-# What an operation that nothing has happened to has for itself, and what it may have.
+# What an operation that nothing was fetched of has for itself, and what it may have.
 _OWN: Final = ("requested_uri", "result_file")
-_PERHAPS_OWN: Final = ("checksum", "directory")
+_PERHAPS_OWN: Final = ("checksum", "directory", "status_reason", "failure")
 _SHAPES: Final = frozenset(
-    names for count in range(3) for more in combinations(_PERHAPS_OWN, count) for names in permutations((*_OWN, *more))
+    names for count in range(5) for more in combinations(_PERHAPS_OWN, count) for names in permutations((*_OWN, *more))
 )
+# Of these, what is shared all the same.
+_SHARED: Final = ("status_reason", "failure")
+# Those that stand still do so for few reasons; where each has another one, there is nothing to share.
+_MOST_KINDS: Final = 64
 
 
 class Recollection:
@@ -46,11 +50,15 @@ class Recollection:
         record = row.record
         if row.is_final or row.watermark is not None or not isinstance(record, SplitRecord) or not _is_plain(record):
             return operation_from(row, self.runner, is_disputed=is_disputed)
-        key = id(record.common), row.application, row.group, row.status
+        key = id(record.common), row.application, row.group, row.status, record.own.get("status_reason")
         known = self._known.get(key)
         if known is None:
+            if len(self._known) == _MOST_KINDS:
+                return operation_from(row, self.runner, is_disputed=is_disputed)
             known = self._known[key] = record.common, self._shared(row, record)
         own = {"guid": row.operation_id, "created_at": row.created_at, **record.own}
+        for name in _SHARED:
+            own.pop(name, None)
         if own["result_file"] is None:
             del own["result_file"]
         path = own.get("directory")
@@ -62,9 +70,10 @@ class Recollection:
 
     def _shared(self, row: OperationRow, record: SplitRecord) -> SharedValues:
         """Return what operations have in common whose records begin as this one does."""
-        alone = {name: value for name, value in record.own.items() if name not in record.common}
+        own = record.own
+        alone = {name: value for name, value in own.items() if name in _SHARED or name not in record.common}
         first = operation_from(row._replace(record=SplitRecord(record.common, alone)), self.runner)
-        values = {name: getattr(first, name) for name in record.common if first.has_trait(name)}
+        values = {name: getattr(first, name) for name in (*record.common, *_SHARED) if first.has_trait(name)}
         return shared_of({**values, "application": row.application, "group": row.group}, first.status)
 
 
@@ -77,6 +86,8 @@ def _is_plain(record: SplitRecord) -> bool:
         and (own["result_file"] is None or type(own["result_file"]) is str)
         and type(own.get("checksum", "")) is str
         and type(own.get("directory", "")) is str
+        and type(own.get("status_reason", "")) is str
+        and own.get("failure") is None
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from bgdl_jupyter.engine.middle_bodies import MIDDLE_BODY
 from bgdl_jupyter.errors import DuplicateDownload, HttpStatusError, StorageFailed, TransferCanceled, TransferFailed
 from bgdl_jupyter.events import OperationsAdded
-from bgdl_jupyter.model import by_and_by
+from bgdl_jupyter.model import by_and_by, recollection
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.resource import OVERLAP
 from bgdl_jupyter.status import BackgroundTransferStatus as Status
@@ -342,3 +342,38 @@ def test_a_folder_of_its_own_for_each_file_costs_no_set_of_values_of_its_own(
     assert len({id(each.shared) for each in made.operations}) == 1
     operations = restart().get_current_downloads(group="all")
     assert [each.directory for each in operations] == folders
+
+
+def paused_before_they_began(downloader: BackgroundDownloader, server: FaultServer) -> None:
+    """Leave one that runs and six that wait, all paused."""
+    downloader.max_parallel = 1
+    uris = [server.url("/held"), *(server.url("/plain") + f"?{number}" for number in range(6))]
+    lines = [{"uri": uri, "destination": f"{number}.bin"} for number, uri in enumerate(uris)]
+    downloader.download_many(lines, group="all").pause().wait(WAIT)
+
+
+def test_those_that_were_paused_before_they_began_share_what_they_have_in_common(
+    downloader: BackgroundDownloader, restart: Callable[..., BackgroundDownloader], server: FaultServer
+):
+    paused_before_they_began(downloader, server)
+    _, *others = restart().get_current_downloads(group="all")
+    assert {(each.status, each.status_reason) for each in others} == {(Status.PAUSED_BY_APPLICATION, "paused by you")}
+    assert all(each.shares("status", "status_reason", "options", "priority") for each in others)
+    assert len({id(each.shared) for each in others}) == 1
+    for each in others:
+        each.resume()
+        each.wait(WAIT)
+        assert file_sha256(path_of(each)) == PLAIN.sha256
+
+
+def test_where_there_are_very_many_reasons_each_has_its_own(
+    downloader: BackgroundDownloader,
+    restart: Callable[..., BackgroundDownloader],
+    server: FaultServer,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(recollection, "_MOST_KINDS", 0)
+    paused_before_they_began(downloader, server)
+    _, *others = restart().get_current_downloads(group="all")
+    assert {(each.status, each.status_reason) for each in others} == {(Status.PAUSED_BY_APPLICATION, "paused by you")}
+    assert not any(each.shares("status_reason") for each in others)
