@@ -266,7 +266,11 @@ PROOFS: Final = {
         "a_callback_that_stops_the_loop_does_not_stop_the_place",
     ),
     "P12": _by("a culled kernel", "what_waited_for_the_network_goes_on_in_the_next_kernel"),
-    "P13": _by("one engine in a process", "the_limits_belong_to_the_process", "a_process_has_one_host"),
+    "P13": _by(
+        "a module that is reloaded, or imported twice",
+        "a_reload_or_a_second_import_finds_the_same_engine",
+        "the_limits_belong_to_the_process",
+    ),
     "P14": _by("the end of the interpreter", "the_interpreter_ends_soon_and_in_silence_whatever_a_transfer_does"),
     "P15": _by(
         "other versions of the state",
@@ -283,7 +287,12 @@ PROOFS: Final = {
         "in_a_script_a_thread_runs_the_downloads",
         "a_run_without_a_person_is_denied_at_once_with_the_reason",
     ),
-    "T1": _by("a clock that jumps", "a_wrong_clock_steals_nothing", "a_clock_that_is_far_off_still_gives_a_name"),
+    "T1": _by(
+        "a clock that jumps",
+        "a_wall_clock_that_jumps_while_bytes_arrive_changes_nothing",
+        "a_wrong_clock_steals_nothing",
+        "a_clock_that_is_far_off_still_gives_a_name",
+    ),
     "T2": _by("a clock that is wrong", "a_certificate_that_proves_nothing_is_rejected"),
     "T3": _by("a server with another clock", "retry_after_counts_from_the_servers_clock"),
     "T4": _by("a restart of the machine", "a_process_is_known_by_its_start", "every_row_comes_back_as_it_was"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -482,6 +483,22 @@ def test_a_thousand_creations_from_several_threads_are_all_there(downloader: Bac
     for thread in threads:
         thread.join(60)
     assert len(downloader.get_current_downloads()) == 400
+
+
+@pytest.mark.parametrize("years", [-10, 10])
+def test_a_wall_clock_that_jumps_while_bytes_arrive_changes_nothing(
+    downloader: BackgroundDownloader, server: FaultServer, seen: Seen, years: int, monkeypatch: pytest.MonkeyPatch
+):
+    clock = time.time
+    operation = downloader.download(server.url("/held.bin"))
+    told: list[tuple[float, float | None]] = []
+    operation.observe(lambda _: told.append((operation.rate, operation.eta)), "progress")
+    seen.until(lambda: operation.bytes_received >= HALF, WAIT)
+    monkeypatch.setattr(time, "time", lambda: clock() + years * 365 * 86400)
+    server.events.set("go")
+    assert operation.wait(WAIT).size == SIZE
+    assert all(rate >= 0 and (eta is None or 0 <= eta < WAIT) for rate, eta in told)
+    assert len(server.requests("/held.bin")) == 1
 
 
 def test_a_redirect_and_a_broken_connection_end_in_the_whole_file(

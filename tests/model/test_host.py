@@ -141,6 +141,32 @@ def test_in_a_script_neither_jupyter_nor_the_front_ends_are_loaded():
     assert done.stdout == "thread set()\nput away 1.0\n"
 
 
+def test_a_reload_or_a_second_import_finds_the_same_engine(tmp_path):
+    code = f"""
+        import importlib, sys
+        import bgdl_jupyter
+        from bgdl_jupyter.model import process
+        downloader = bgdl_jupyter.BackgroundDownloader(loop="thread", state_file={str(tmp_path / "state.sqlite3")!r})
+        downloader.create_download("http://127.0.0.1:9/a", {str(tmp_path / "a")!r})
+        engine = process.current_runner()
+        for module in (process, sys.modules["bgdl_jupyter.model.host"], bgdl_jupyter):
+            importlib.reload(module)
+        print(process.current_runner() is engine)
+        for name in [each for each in sys.modules if each.partition(".")[0] == "bgdl_jupyter"]:
+            del sys.modules[name]
+        import bgdl_jupyter as again
+        from bgdl_jupyter.model.process import current_runner
+        print(again is not bgdl_jupyter, current_runner() is engine)
+        print([each.is_held for each in again.BackgroundDownloader().get_current_downloads()])
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert done.stderr == ""
+    assert done.stdout == "True\nTrue True\n[False]\n"
+
+
 @pytest.mark.kernel
 def test_in_a_kernel_the_slots_are_filled_at_the_first_use():
     with RealKernel() as kernel:
