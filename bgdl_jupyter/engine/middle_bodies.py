@@ -28,6 +28,8 @@ MIDDLE_BODY: Final = 4 * 1024 * 1024
 MEMORY: Final = 64 * 1024 * 1024
 # It is lent in blocks of these sizes, which are lent again: the system takes long to give so much anew.
 _SIZES: Final = (1024 * 1024, MIDDLE_BODY)
+# Where bodies are late, only a half of it is lent.
+_OF_MEMORY: Final = 2
 # What is kept of each size when nobody has any of it.
 _KEPT: Final = 4 * 1024 * 1024
 _LOOK_EVERY: Final = 0.25
@@ -80,13 +82,21 @@ class MiddleBodies:
                 self.give_back(block)
             raise
 
+    def _most(self) -> int:
+        """Return what may be lent: less where bodies are late, for then it only lies there."""
+        return MEMORY // _OF_MEMORY if asyncio.get_running_loop().time() < self._slow_until else MEMORY
+
+    def _kept(self) -> int:
+        return sum(size * len(free) for size, free in self._free.items())
+
     def _lend(self, size: int) -> bytearray | None:
-        if self._lent + size > MEMORY:
+        most = self._most()
+        if self._lent + size > most:
             return None
         self._lent += size
         if self._free[size]:
             return self._free[size].pop()
-        if self._lent + sum(each * len(free) for each, free in self._free.items()) > MEMORY:
+        if self._lent + self._kept() > most:
             for free in self._free.values():  # of other sizes
                 free.clear()
         return bytearray(size)
@@ -95,7 +105,8 @@ class MiddleBodies:
         """Take memory back, for whoever waits for it."""
         self._moved_at = asyncio.get_running_loop().time()
         self._lent -= len(block)
-        self._free[len(block)].append(block)
+        if self._lent + self._kept() < self._most():
+            self._free[len(block)].append(block)
         while self._waiting:
             _, size, turn = self._waiting[0]
             if not turn.done():

@@ -60,3 +60,15 @@ async def test_memory_is_lent_again_and_not_kept_in_another_size(bodies: MiddleB
     assert any(again[0] is block for block in first)
     await lend(bodies, MIDDLE_BODY, 3)
     assert sum(len(block) for free in bodies._free.values() for block in free) == 0
+
+
+async def test_where_bodies_are_late_less_is_lent_and_none_is_kept_beyond_that(bodies: MiddleBodies):
+    blocks = await lend(bodies, 1, MEMORY // SMALLER)
+    bodies.late()
+    while len(blocks) > MEMORY // SMALLER // 2:
+        bodies.give_back(blocks.pop())
+    assert await bodies.room(1) is None
+    for block in blocks[:3]:
+        bodies.give_back(block)
+    assert len(await bodies.room(1) or b"") == SMALLER
+    assert sum(len(block) for free in bodies._free.values() for block in free) <= 3 * SMALLER
