@@ -21,17 +21,18 @@ if TYPE_CHECKING:
 
 def applications(connection: sqlite3.Connection, leases: Leases, now: float) -> list[ApplicationSummary]:
     """Return a summary of each application, by name."""
-    counts = {
-        _name(application): (total, live)
-        for application, total, live in connection.execute(
-            "SELECT application, count(*), sum(NOT is_final) FROM operations GROUP BY application"
-        )
-    }
-    seen = {
+    counts: dict[str, tuple[int, int]] = {}
+    seen: dict[str, float | None] = {}
+    for application, total, live, newest in connection.execute(
+        "SELECT application, count(*), sum(NOT is_final), max(created_at) FROM operations GROUP BY application"
+    ):
+        counts[_name(application)] = (total, live)
+        seen[_name(application)] = newest  # the kernel that made it may be one of another application
+    seen |= {
         _name(application): last
         for application, last in connection.execute("SELECT application, last_seen_at FROM applications")
     }
-    held = _bytes_held(connection)
+    held, owners = _bytes_held(connection), _owners(connection)
     living = leases.living(connection, now)
     return [
         ApplicationSummary(
@@ -40,10 +41,20 @@ def applications(connection: sqlite3.Connection, leases: Leases, now: float) -> 
             live=counts.get(name, (0, 0))[1],
             bytes_held=held[name],
             last_seen_at=seen.get(name),
-            held_by=tuple(holder for holder in living if holder.application == name),
+            held_by=tuple(each for each in living if each.application == name or each.kernel_id in owners[name]),
         )
-        for name in sorted(counts.keys() | seen.keys())
+        for name in sorted(seen)
     ]
+
+
+def _owners(connection: sqlite3.Connection) -> defaultdict[str, set[str]]:
+    """Return which kernels have live operations of each application."""
+    owners: defaultdict[str, set[str]] = defaultdict(set)
+    for application, owner in connection.execute(
+        "SELECT DISTINCT application, owner FROM operations WHERE owner IS NOT NULL AND NOT is_final"
+    ):
+        owners[_name(application)].add(owner)
+    return owners
 
 
 def _name(application: object) -> str:

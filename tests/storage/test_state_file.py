@@ -371,8 +371,19 @@ def test_applications_are_summed_up(state, open_state):
     assert (first.application, first.operations, first.live, first.bytes_held) == ("/a.ipynb", 3, 1, 160)
     assert [holder.kernel_id for holder in first.held_by] == [state.kernel_id]
     assert first.last_seen_at > 1_700_000_000
-    assert (second.application, second.operations, second.held_by) == ("/b.ipynb", 1, ())
-    assert second.last_seen_at is None
+    assert (second.application, second.operations) == ("/b.ipynb", 1)
+
+
+def test_an_application_that_no_kernel_is_called_after_is_held_by_whoever_runs_it_and_as_old_as_its_last_operation(
+    state, open_state
+):
+    inserted(state, row(1, application="/b.ipynb"), row(2, application="/b.ipynb", created_at=1_700_000_009.0))
+    (summary,) = [each for each in done(state.applications()) if each.application == "/b.ipynb"]
+    assert [holder.kernel_id for holder in summary.held_by] == [state.kernel_id]
+    assert summary.last_seen_at == 1_700_000_009.0
+    done(state.release([UUID(int=1), UUID(int=2)]))
+    (summary,) = [each for each in done(open_state().applications()) if each.application == "/b.ipynb"]
+    assert summary.held_by == ()
 
 
 def test_a_purge_removes_everything_of_an_application(state):
