@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmarks.peers.base import Job, environment
 from benchmarks.results import Result
 from benchmarks.scratch import ROOT, emptied
-from benchmarks.servers import ADDRESS, silent_server
+from benchmarks.servers import ADDRESS, host_address, silent_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,9 +82,7 @@ def _transfer(setting: Setting, count: int, size: int) -> dict[str, Any]:
     with emptied(setting.folder / "many") as folder, emptied(setting.nginx.root / f"w12-{count}") as served:
         (served / "one.bin").write_bytes(bytes(size))
         path = f"w12-{count}/one.bin"
-        # 127.0.0.2 and so on: all of them are this machine.
-        addresses = [f"127.0.{1 + number // 250}.{1 + number % 250}" for number in range(count)]
-        urls = [setting.nginx.plain(path, address=address) for address in addresses]
+        urls = [setting.nginx.plain(path, address=host_address(number)) for number in range(count)]
         return measure(folder, "transfer", urls=urls, ceiling=count)
 
 

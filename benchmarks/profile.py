@@ -1,5 +1,5 @@
 """
-The command ``python -m benchmarks.profile [W1 W2 W4 W5 W8]``: where the time of ours goes, thread by thread.
+The command ``python -m benchmarks.profile [W1 W2 W4 W5 W8 W12]``: where the time of ours goes, thread by thread.
 
 Each workload runs twice: once by itself, for the processor time of each thread, and once under py-spy, which looks
 every few milliseconds at what the thread that has the interpreter is doing.
@@ -23,7 +23,7 @@ import psutil
 from benchmarks.peers.base import Job, environment
 from benchmarks.report import table
 from benchmarks.scratch import ROOT, make_file, scratch_folder, spread
-from benchmarks.servers import Nginx
+from benchmarks.servers import Nginx, host_address
 from benchmarks.sizes import SIZES, Sizes
 
 if TYPE_CHECKING:
@@ -43,12 +43,13 @@ Python's lock. What has no share worked in the kernel or in C, or waited.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """What is fetched: so many files of a size; by TLS, or with a computation beside it."""
+    """What is fetched: so many files of a size; by TLS, each from a host of its own, or by another program."""
 
     title: str
     count: int
     size: int
     by_tls: bool = False
+    has_hosts: bool = False
     program: str = "ours"
 
 
@@ -69,6 +70,13 @@ def courses(sizes: Sizes) -> dict[str, Course]:
         "W4": Course(title="many small files", count=sizes.small_files, size=sizes.small_bytes),
         "W5": Course(title="files of the middle", count=sizes.middle_files, size=sizes.middle_bytes),
         "W8": Course(title="one large file beside a computation", count=1, size=sizes.large, program="busy"),
+        "W12": Course(
+            title="as many at once as there are files, each from a host of its own",
+            count=sizes.transfers[-1],
+            size=sizes.fixed_total // sizes.transfers[-1],
+            has_hosts=True,
+            program="crowd",
+        ),
     }
 
 
@@ -77,8 +85,7 @@ def look(name: str, course: Course, nginx: Nginx, folder: Path) -> str:
     served = nginx.root / name
     served.mkdir()
     files = [make_file(served / f"{number:05}.bin", course.size) for number in range(course.count)]
-    address = nginx.tls if course.by_tls else nginx.plain
-    urls = [address(f"{name}/{each.name}") for each in files]
+    urls = _urls(course, nginx, [f"{name}/{each.name}" for each in files])
     try:
         times = _run(course, _job(folder / "plain", urls, course, nginx), None)
         samples = folder / f"{name}.raw"
@@ -88,6 +95,12 @@ def look(name: str, course: Course, nginx: Nginx, folder: Path) -> str:
         shutil.rmtree(served)
         for each in ("plain", "profiled"):
             shutil.rmtree(folder / each, ignore_errors=True)
+
+
+def _urls(course: Course, nginx: Nginx, paths: Sequence[str]) -> list[str]:
+    if course.has_hosts:
+        return [nginx.plain(path, address=host_address(number)) for number, path in enumerate(paths)]
+    return [(nginx.tls if course.by_tls else nginx.plain)(path) for path in paths]
 
 
 def _job(folder: Path, urls: Sequence[str], course: Course, nginx: Nginx) -> Job:
@@ -199,7 +212,7 @@ def _most(lines: collections.Counter[str], count: int) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Look at workloads, print what was found, and write it as a page."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profile", description="Where the time of ours goes.")
-    parser.add_argument("workloads", nargs="*", help="W1, W2, W4, W5, W8; all of them without any")
+    parser.add_argument("workloads", nargs="*", help="W1, W2, W4, W5, W8, W12; all of them without any")
     parser.add_argument("--size", choices=list(SIZES), default="full", help="tiny only shows that everything runs")
     parser.add_argument("--output", type=Path, help="the page to write; none without")
     options = parser.parse_args(arguments)

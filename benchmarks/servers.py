@@ -238,6 +238,11 @@ def line(folder: Path, target_port: int, *, round_trip: float = 0.0, rate: int =
         yield port
 
 
+def host_address(number: int) -> str:
+    """Return the loopback address of one of many hosts: 127.0.1.1 and so on, all of them this machine."""
+    return f"127.0.{1 + number // 250}.{1 + number % 250}"
+
+
 @contextlib.contextmanager
 def silent_server() -> Iterator[int]:
     """Give the port of a server that takes connections and never answers."""

@@ -257,7 +257,8 @@ def page_of(result):
 # --------------------------------------------------------------------------------------------------------- the profile
 
 
-def test_a_profile_says_what_each_thread_did_with_the_interpreter(monkeypatch, nginx, tmp_path):
+@pytest.mark.parametrize("name", ["W4", "W12"])
+def test_a_profile_says_what_each_thread_did_with_the_interpreter(monkeypatch, nginx, tmp_path, name):
     """The samples are given: not everybody may trace processes."""
     samples = [
         "thread (7): bgdl_jupyter;run (loop.py:1);read (socket.py:2) 30",
@@ -273,8 +274,8 @@ def test_a_profile_says_what_each_thread_did_with_the_interpreter(monkeypatch, n
         yield
 
     monkeypatch.setattr(profile, "_watched", given)
-    course = profile.courses(TINY)["W4"]
-    text = profile.look("W4", course, nginx, tmp_path)
+    course = profile.courses(TINY)[name]
+    text = profile.look(name, course, nginx, tmp_path)
     assert f"{course.count} of {course.size:,} bytes in " in text
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| bgdl")]
     assert [(row[0], row[2]) for row in rows] == [
