@@ -128,7 +128,7 @@ MEMBERS = {
         application on_restore loop priority
         max_parallel max_parallel_per_host max_connections_per_host max_connections_per_download max_rate max_retries
         connect_timeout response_timeout stall_timeout require_length max_size expect_type trust_env
-        allow_insecure_auth allow_insecure_redirect allow_private_redirect allow_body_redirect
+        allow_insecure_auth allow_insecure_redirect allow_private_redirect allow_body_redirect guard_active_names
     """,
     "DownloadOperation": """
         start attach cancel pause resume retry wait get_response_information get_result_stream_at open_result
@@ -234,6 +234,7 @@ def test_the_defaults_are_those_of_the_specification():
         "allow_insecure_redirect": False,
         "allow_private_redirect": False,
         "allow_body_redirect": False,
+        "guard_active_names": False,
         "trust_env": True,
         "use_netrc": False,
         "loop": "auto",

@@ -42,6 +42,7 @@ class Options:
     expect_type: str | None = None
     max_size: int | None = None
     trusts_unverified: bool = False
+    guards_active_names: bool = False
     is_repeatable: bool = True
     may_ask_for_parts: bool = True
     is_random_access_required: bool = False
@@ -76,8 +77,9 @@ class Order:
 
     def path_for(self, resource: Resource) -> Path:
         """Return the path that the server's name for the file leads to; somebody else may have it."""
-        fallback = self.fallback_name
-        return self.directory / safe_name(resource.suggested_name or fallback, fallback=fallback)
+        given, fallback = resource.suggested_name, self.fallback_name
+        guards_active = given is not None and self.options.guards_active_names
+        return self.directory / safe_name(given or fallback, fallback=fallback, guards_active=guards_active)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

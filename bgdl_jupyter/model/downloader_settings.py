@@ -34,6 +34,7 @@ COPIED: Final = (
     "stall_timeout",
     "trust_env",
     "use_netrc",
+    "guard_active_names",
 )
 
 
@@ -64,6 +65,10 @@ class DownloaderSettings(Configurable):
     allow_body_redirect = Bool(default_value=False, help="Send a body again to another origin.").tag(config=True)
     allow_unverified_resume = Bool(
         default_value=False, help="Go on where nothing proves that the file is the same; the result says so."
+    ).tag(config=True)
+    guard_active_names = Bool(
+        default_value=False,
+        help="Put an underscore before names of programs, scripts, notebooks and links that a server gives.",
     ).tag(config=True)
     ca_file = CUnicode("", help="A PEM file of authorities to trust beside the system's; empty for none.").tag(
         config=True

@@ -90,6 +90,7 @@ _SETTINGS: Final = (
     "expect_type",
     "max_size",
     "allow_unverified_resume",
+    "guard_active_names",
 )
 
 
@@ -105,6 +106,7 @@ def _options(method: str, is_random_access_required: bool, *settings: Any) -> Op
         expect_type=given["expect_type"],
         max_size=given["max_size"],
         trusts_unverified=bool(given["allow_unverified_resume"]),
+        guards_active_names=bool(given["guard_active_names"]),
         is_repeatable=method not in _NOT_REPEATABLE,
         may_ask_for_parts=method in _IN_PARTS,
         is_random_access_required=is_random_access_required,

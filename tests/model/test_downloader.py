@@ -285,6 +285,21 @@ def test_the_name_comes_from_the_server_made_safe_or_from_the_uri(
     assert [each.name for each in folder.iterdir()] == [name]
 
 
+@pytest.mark.parametrize(("is_guarded", "name"), [(False, "run.sh"), (True, "_run.sh")])
+def test_names_of_programs_that_a_server_gives_are_guarded_where_that_is_asked_for(
+    downloader: BackgroundDownloader, server: FaultServer, tmp_path: Path, *, is_guarded: bool, name: str
+):
+    """What the user named himself keeps its name, and so does what is named after his URI."""
+    server.put("/given", FileSpec(size=10, content_disposition="attachment; filename=run.sh"))
+    server.put("/tool.sh", FileSpec(size=10))
+    downloader.guard_active_names = is_guarded
+    folder = tmp_path / "into"
+    folder.mkdir()
+    for uri, place in (("/given", folder), ("/given?2", folder / "mine.sh"), ("/tool.sh", folder)):
+        downloader.download(server.url(uri), place).wait(WAIT)
+    assert sorted(each.name for each in folder.iterdir()) == sorted([name, "mine.sh", "tool.sh"])
+
+
 def test_two_downloads_of_one_name_get_two_names(downloader: BackgroundDownloader, server: FaultServer, work: Path):
     server.put("/1", FileSpec(size=10, content_disposition="attachment; filename=same.txt"))
     server.put("/2", FileSpec(size=20, content_disposition="attachment; filename=same.txt"))
