@@ -380,6 +380,7 @@ class Transfers:
         try:
             await self._runner.facilities.run(discard_leftovers, operation.directory, operation.guid, epoch)
         except BackgroundTransferError as error:
-            log.warning("A partial file was left behind: %s", error)
+            log.warning("A partial file was left behind; the next kernel tries again: %s", error)
+            return  # its record still names it
         operation.forget_bytes()
         self._runner.state.update(operation.guid, epoch=epoch, watermark=operation.durable.to_record())

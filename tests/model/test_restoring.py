@@ -10,7 +10,7 @@ import pytest
 from bgdl_jupyter.engine.middle_bodies import MIDDLE_BODY
 from bgdl_jupyter.errors import DuplicateDownload, HttpStatusError, StorageFailed, TransferCanceled, TransferFailed
 from bgdl_jupyter.events import OperationsAdded
-from bgdl_jupyter.model import by_and_by, recollection
+from bgdl_jupyter.model import by_and_by, recollection, transfers
 from bgdl_jupyter.model.process import current_runner
 from bgdl_jupyter.resource import OVERLAP
 from bgdl_jupyter.status import BackgroundTransferStatus as Status
@@ -131,6 +131,27 @@ def test_what_was_canceled_at_its_restoring_leaves_nothing(
     assert partial_files(operation.directory) == []
     with pytest.raises(TransferCanceled):
         operation.wait(WAIT)
+
+
+def test_what_could_not_be_removed_is_removed_by_the_next_kernel(
+    downloader: BackgroundDownloader,
+    restart: Callable[..., BackgroundDownloader],
+    server: FaultServer,
+    seen: Seen,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def refuse(*_: object) -> None:
+        raise StorageFailed("The disk refused to delete it.")
+
+    operation = half_way(downloader, server, seen)
+    operation.pause().wait(WAIT)
+    with monkeypatch.context() as patched:
+        patched.setattr(transfers, "discard_leftovers", refuse)
+        operation.cancel().wait(WAIT)
+    assert len(partial_files(operation.directory)) == 1
+    (again,) = restart().get_current_downloads()
+    assert again.status is Status.CANCELED
+    seen.until(lambda: partial_files(operation.directory) == [])
 
 
 def test_what_became_final_can_still_be_awaited(
