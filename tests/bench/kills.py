@@ -207,8 +207,9 @@ class _Set:
 
     @contextlib.contextmanager
     def _kernel(self) -> Iterator[RealKernel]:
-        """Start a kernel; by the time it has started the server has logged what it sent to the one before."""
+        """Start a kernel; by then the server has logged what it sent to the one before."""
         with RealKernel(cwd=self._work, env=self._environment) as kernel:
+            self._nginx.wait_until_idle()
             self._begun.append(len(self._nginx.log()))
             yield kernel
 
@@ -225,7 +226,7 @@ class _Set:
                     sent = sent.add(start, start + line.body_bytes_sent)
                 if first != self._begun[0]:
                     yield sum(line.body_bytes_sent for line in mine) - (sent.total - had), before
-                before = len(mine)
+                before = len(mine) or before  # a kernel that had ended before it asked has lost nothing
 
     def _live(self, cell: str) -> bool:
         """Run one kernel until it is killed; False where it had so little left to do that it was not."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import http.client
 import json
 import os
 from dataclasses import dataclass
@@ -57,9 +58,11 @@ http {{
     listen 127.0.0.1:{port};
     {tls}
     root {root};
+    location = {status} {{ stub_status; access_log off; }}
   }}
 }}
 """
+_STATUS = "/.status"
 _TLS = """listen 127.0.0.1:{port} ssl;
     ssl_certificate {chain};
     ssl_certificate_key {key};
@@ -153,6 +156,20 @@ class Nginx:
         poll(lambda: predicate(self.log()), deadline=timeout, what=f"{predicate} of the access log")
         return self.log()
 
+    def wait_until_idle(self, timeout: float = 30.0) -> None:
+        """
+        Return when every connection has ended, so that all requests are in the log.
+
+        A connection whose client was killed ends when the next bytes are due on it, which a rate puts off.
+        """
+        poll(lambda: self._connections() == 1, deadline=timeout, what="nginx has no connections")
+
+    def _connections(self) -> int:
+        """Return how many there are, with the one that asks."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)) as connection:
+            connection.request("GET", _STATUS)
+            return int(connection.getresponse().read().split()[2])  # Active connections: 1
+
     def start(self) -> None:
         """Start. Raises `RuntimeError` with the program's words when it does not."""
         self.root.mkdir(parents=True, exist_ok=True)
@@ -188,7 +205,13 @@ class Nginx:
             chain, key = self._authority.server_files(self._folder)
             tls = _TLS.format(port=self._tls_port, chain=chain, key=key)
         return _CONFIGURATION.format(
-            folder=self._folder, port=self._port, root=self.root, etag=self._etag, limits=self._limits, tls=tls
+            folder=self._folder,
+            port=self._port,
+            root=self.root,
+            etag=self._etag,
+            limits=self._limits,
+            tls=tls,
+            status=_STATUS,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 import pytest
 
@@ -60,3 +61,15 @@ def test_without_validators_there_is_no_etag(nginx: StartNginx):
     server = nginx(etag=False)
     server.put("a", b"x")
     assert fetch(server.url("/a")).header("ETag") is None
+
+
+def test_it_is_idle_when_the_last_client_has_gone(nginx: StartNginx):
+    server = nginx(rate=1000)
+    server.put("a.bin", Pattern(1_000_000))
+    server.wait_until_idle()
+    with urlopen(server.url("/a.bin"), timeout=10) as answer:  # noqa: S310 (of this machine)
+        answer.read(10)
+        with pytest.raises(TimeoutError, match="no connections"):
+            server.wait_until_idle(0.2)
+    server.wait_until_idle()
+    assert [line.target for line in server.log()] == ["/a.bin"]
