@@ -26,5 +26,5 @@ REASONS: Final[Mapping[str, str]] = {
     "shorter turns at the interpreter while transfers run.",
     "W12": "What 1,000 files cost beside what their bytes cost, about two milliseconds of the processor each: "
     "connecting to 1,000 hosts, a file and two records each. Tried with gain, and kept: bodies of up to 4 MiB past the "
-    "partial file, who runs counted as they come and go, ticks spread over a second.",
+    "partial file, who runs counted as they come and go, fewer ticks for each of very many.",
 }
