@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bgdl_jupyter.engine.asking import Asking
 from bgdl_jupyter.engine.coming import Coming
-from bgdl_jupyter.engine.commit import Finished
 from bgdl_jupyter.engine.delivery import check_acceptable
+from bgdl_jupyter.engine.finished import Finished
 from bgdl_jupyter.engine.first import First, Opened, Received
 from bgdl_jupyter.engine.holding import Holding
 from bgdl_jupyter.engine.middle_bodies import is_middle
@@ -186,7 +186,7 @@ class AtOnce:
         if expected is not None and not body_has(expected, small.body):
             again = Received(answer, exchange.origin, small.body, framing)
             return First(host=host, was_answered=True, opened=Opened(again))
-        self._arrived(resource, len(small.body))
+        self._tell_arrival(resource, len(small.body))
         return self._finished(resource, small.body, framing, expected)
 
     def _may_come_soon(self, answer: Answer) -> bool:
@@ -252,7 +252,7 @@ class AtOnce:
         facilities.received += size
         finished = self._finished(resource, body, coming.framing, expected)
         await facilities.bodies.write(finished)
-        self._arrived(resource, size)  # not before: a full disk would take back what was told
+        self._tell_arrival(resource, size)  # not before: a full disk would take back what was told
         return finished
 
     async def _keep(self, body: memoryview, resource: Resource) -> None:
@@ -269,11 +269,6 @@ class AtOnce:
         self._publish(ResourceProbed(operation_id=self._order.operation_id, resource=resource))
         Telling(self._order.operation_id, holding, self._publish).progress(0.0, small=None, connections=0)
 
-    def _arrived(self, resource: Resource, size: int) -> None:
-        self._tell_arrival(resource, size)
-        if not self._facilities.committer.is_crowded:
-            self._leave()
-
     def _finished(self, resource: Resource, body: memoryview, framing: Framing, expected: Digest | None) -> Finished:
         order = self._order
         return Finished(
@@ -286,6 +281,7 @@ class AtOnce:
             integrity=integrity_of(expected, resource, framing),
             digest=str(expected) if expected else None,
             publish=self._publish,
+            leave=self._leave,
         )
 
     def _tell_arrival(self, resource: Resource, size: int) -> None:

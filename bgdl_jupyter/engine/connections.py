@@ -243,7 +243,10 @@ class Crew:
 
     def _first_control(self, now: float) -> HostControl:
         elapsed = now - self._began_at
-        in_all = self._facilities.received - self._received_before
+        unwritten = sum(
+            each.position - each.written_to for each in self._deliveries.values() if each and each.has_begun
+        )
+        in_all = self._facilities.received - self._received_before + unwritten
         is_fast = in_all >= _FAST * elapsed or self._holding.held_back >= _HELD_BACK * elapsed
         hosts = self._facilities.hosts
         others = hosts.connections(self._host) - len(self._deliveries)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bgdl_jupyter.engine.commit import Finished
+from bgdl_jupyter.engine.finished import Finished
 from bgdl_jupyter.engine.verification import has_right_digest, integrity_of
 from bgdl_jupyter.errors import TransferFailed
 from bgdl_jupyter.status import TransferActivity
@@ -54,6 +54,8 @@ class Finishing:
         Is told the activity, and words about it.
     publish:
         Is told everything that happens.
+    leave:
+        Gives the place at the front back.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Finishing:
         facilities: Facilities,
         tell: Callable[..., None],
         publish: Callable[[Event], None],
+        leave: Callable[[], None],
     ) -> None:
         self._order = order
         self._fetched = fetched
@@ -72,6 +75,7 @@ class Finishing:
         self._facilities = facilities
         self._tell = tell
         self._publish = publish
+        self._leave = leave
 
     async def is_right(self) -> bool:
         """Whether what was fetched has the digest that is known of it."""
@@ -130,4 +134,5 @@ class Finishing:
             integrity=integrity_of(expected, holding.resource, self._fetched.framing),
             digest=str(expected) if expected else None,
             publish=self._publish,
+            leave=self._leave,
         )

@@ -12,13 +12,14 @@ from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from bgdl_jupyter.engine.commit import attempt, by_folder, each, unhindered, write_back
+from bgdl_jupyter.engine.commit import unhindered
+from bgdl_jupyter.engine.naming import attempt, by_folder, each, write_back
 from bgdl_jupyter.errors import StorageFailed
 from bgdl_jupyter.storage.disk import free_space, no_space
 
 if TYPE_CHECKING:
-    from bgdl_jupyter.engine.commit import Finished
     from bgdl_jupyter.engine.facilities import Facilities
+    from bgdl_jupyter.engine.finished import Finished
     from bgdl_jupyter.resource import Answer
     from bgdl_jupyter.storage.folder import Folder
 

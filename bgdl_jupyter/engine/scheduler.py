@@ -88,14 +88,6 @@ class Running:
     per_group: dict[str, int] = field(default_factory=dict)
     not_high_per_group: dict[str, int] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, candidates: Iterable[Candidate]) -> Running:
-        """Count operations that run."""
-        running = cls()
-        for each in candidates:
-            running.add(each)
-        return running
-
     def add(self, candidate: Candidate) -> None:
         """Count one more."""
         self._count(candidate, 1)

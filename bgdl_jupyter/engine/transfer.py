@@ -114,7 +114,13 @@ class Transfer:
         self._delivery: Crew | Delivery | None = None
         self._fetched = fetched = Fetched(destination=order.destination)
         self._finishing = Finishing(
-            order, fetched, holding=self._holding, facilities=facilities, tell=self._telling.activity, publish=publish
+            order,
+            fetched,
+            holding=self._holding,
+            facilities=facilities,
+            tell=self._telling.activity,
+            publish=publish,
+            leave=leave,
         )
         self._wanted = Wanted(self._holding, order.options)
         self._first = first

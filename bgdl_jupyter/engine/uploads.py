@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bgdl_jupyter.engine.commit import Finished
     from bgdl_jupyter.engine.facilities import Facilities
+    from bgdl_jupyter.engine.finished import Finished
 
     #: Makes the publisher of an operation when its file is whole; may load a library, and so blocks.
     PublisherMaker = Callable[[], "Publisher"]

@@ -111,6 +111,8 @@ class Ticker:
             self._loop.call_later(_PAUSE, self._go_on, view)
 
     def _go_on(self, view: View) -> None:
+        if view not in self._going_on:
+            return
         self._going_on.discard(view)
         if self._budget.left(self._clock()) < _RESERVE:
             self.wake(view)
@@ -120,6 +122,7 @@ class Ticker:
 
     def forget(self, view: View) -> None:
         """Do not send a view any more."""
+        self._going_on.discard(view)
         self._due.pop(view, None)
         self._sent_at.pop(view, None)
 

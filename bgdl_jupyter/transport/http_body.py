@@ -78,8 +78,10 @@ class BodyReceiver(asyncio.BufferedProtocol):
             raise self._error
 
     def drop(self) -> None:
-        """Take nothing more."""
+        """Take nothing more; what still comes waits at the server until the connection is cut."""
         self._is_over = True
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (the sink knows better)
         """Return room for the next bytes, and for none that are not part of the body."""

@@ -54,14 +54,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a name that no sync of its folder made durable",
-        "engine/commit.py",
+        "engine/naming.py",
         "    each(folder, entries, _give_name)\n    folder.sync()\n",
         "    each(folder, entries, _give_name)\n",
         "power --count 1200",
     ),
     Mutant(
         "bytes that are not durable under the file's name",
-        "engine/commit.py",
+        "engine/naming.py",
         "    entry.file.sync()\n",
         "",
         "power --count 1200",

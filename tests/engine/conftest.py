@@ -78,6 +78,7 @@ class Fetch:
     epoch: int = 1
     events: list[Event] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    has_left: bool = False
 
     @property
     def path(self) -> Path:
@@ -99,7 +100,7 @@ class Fetch:
             facilities=self.facilities,
             limiter=CombinedLimiter(),
             make_request=self._request,
-            leave=lambda: None,
+            leave=self._leave,
             publish=self._publish,
             otherwise=self.thorough,
         )
@@ -126,7 +127,7 @@ class Fetch:
             make_request=self._request,
             choose_destination=self._choose,
             park=self._park,
-            leave=lambda: None,
+            leave=self._leave,
             publish=self._publish,
             draw=lambda: 0.0,
             first=first,
@@ -153,6 +154,9 @@ class Fetch:
     @property
     def restarts(self) -> list[str]:
         return [each.reason for each in self.of(Restarted)]
+
+    def _leave(self) -> None:
+        self.has_left = True
 
     def _publish(self, event: Event) -> None:
         self.events.append(event)

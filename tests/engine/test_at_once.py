@@ -229,7 +229,7 @@ async def test_a_checked_file_that_was_announced_and_got_no_name_is_gone_on_with
         raise OSError("nobody is there to do it")
 
     with monkeypatch.context() as patched:
-        patched.setattr(commit, "_publish_all", refuse)
+        patched.setattr(commit, "publish_all", refuse)
         with pytest.raises(OSError, match="nobody is there"):
             await one.run()
     assert one.durable.committing is not None

@@ -179,9 +179,10 @@ def test_a_view_that_breaks_stops_nobody(loop, ticker, caplog):
     assert "could not be sent" in caplog.text
 
 
-def test_a_view_that_is_gone_is_not_sent(loop, ticker):
+@pytest.mark.parametrize("had", [Ticker.wake, Ticker.go_on])
+def test_a_view_that_is_gone_is_not_sent(loop, ticker, had):
     view = FakeView()
-    ticker.wake(view)
+    had(ticker, view)
     ticker.forget(view)
     loop.pass_time(1)
     assert view.sent == 0

@@ -47,6 +47,23 @@ async def test_a_whole_body_arrives_by_each_framing(ask, serve, size, fault):
     assert fetched.framing is names.get(fault.name if fault else None, Framing.CHUNKED)
 
 
+async def test_what_is_not_wanted_any_more_waits_at_the_server(ask, serve):
+    """Between the end of a delivery and that of its connection nothing is read only to be thrown away."""
+    server = serve({"/a": FileSpec(size=20 * LARGE)})
+    transport, options = ask.args[0], ask.keywords
+    sink = Collector()
+    async with transport.open(request_for(server.url("/a"), **options)) as exchange:
+        receiving = asyncio.ensure_future(exchange.receive(sink))
+        await sink.until(LARGE)
+        receiving.cancel()
+        await asyncio.wait([receiving])
+        await asyncio.sleep(0.1)
+        before = server.body_bytes_sent("/a")
+        await asyncio.sleep(0.5)
+        assert server.body_bytes_sent("/a") == before
+    assert before < 20 * LARGE
+
+
 @SIZES
 @pytest.mark.parametrize("coding", [None, chunked(), no_length()], ids=["length", "chunked", "closed"])
 @pytest.mark.parametrize("end", [cut_after, reset_after])
