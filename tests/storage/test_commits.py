@@ -11,7 +11,7 @@ import pytest
 from bgdl_jupyter.storage import commits
 from bgdl_jupyter.storage.state_file import RowConflict
 from tests.storage.kernel_process import DEADLINE, row
-from tests.storage.test_state_file import done, held_up, inserted
+from tests.storage.state_files import done, held_up, inserted
 
 if TYPE_CHECKING:
     from bgdl_jupyter.storage.state_file import StateFile
