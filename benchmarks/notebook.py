@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 _RATE: Final = 120_000_000
 
-# What the process wrote is what arrived: the bytes go from the socket to the file, and nothing else writes much.
-_PREPARE: Final = """
+#: What a kernel runs first. What the process wrote is what arrived: the bytes go from the socket to the file, and
+#: nothing else writes much.
+PREPARE: Final = """
 import asyncio, json, time
 import bgdl_jupyter
 
@@ -71,7 +72,8 @@ operations = [bgdl_jupyter.download(url, f"{{number}}.bin") for number, url in e
 seconds = time.perf_counter() - start
 print(json.dumps(seconds))
 """
-_END: Final = """
+#: Ends ``operation``, which must not have ended before.
+END: Final = """
 if operation.status.is_final:
     raise RuntimeError(f"the download ended while it was measured: {operation}")
 operation.cancel()
@@ -83,8 +85,8 @@ def busy_cell(setting: Setting) -> Result:
     """W8: a cell computes while a download goes on, at 120 MB/s and then without a limit."""
     seconds = setting.sizes.cell_seconds
     result = Result(workload="W8", title=f"beside a cell of pure Python of {seconds:g} s")
-    with _flood(setting) as path, emptied(setting.folder / "kernel") as folder, running_kernel(folder) as kernel:
-        kernel.run(_PREPARE)
+    with flood(setting) as path, emptied(setting.folder / "kernel") as folder, running_kernel(folder) as kernel:
+        kernel.run(PREPARE)
         alone = kernel.run(f"print(json.dumps(watched(compute, {seconds / 2})))")
         with line(setting.folder, setting.nginx.plain_port, rate=_RATE) as port:
             paced = _idle_and_busy(kernel, f"http://{ADDRESS}:{port}/{path}", seconds)
@@ -108,7 +110,7 @@ def _idle_and_busy(kernel: Kernel, url: str, seconds: float) -> dict[str, dict[s
     for name, action in (("idle", "time.sleep"), ("busy", "compute")):
         kernel.run(f"operation = bgdl_jupyter.download({url!r}, {name + '.bin'!r})\nawait_bytes(operation)")
         measured[name] = kernel.run(f"print(json.dumps(watched({action}, {seconds})))")
-        kernel.run(_END)
+        kernel.run(END)
     return measured
 
 
@@ -116,13 +118,13 @@ def responsiveness(setting: Setting) -> Result:
     """W9: empty cells, and a ticker on the main shell's loop, without transfers and with one at full speed."""
     result = Result(workload="W9", title="the notebook at full speed of a download")
     count = setting.sizes.round_trips
-    with _flood(setting) as path, emptied(setting.folder / "kernel") as folder, running_kernel(folder) as kernel:
-        kernel.run(_PREPARE)
-        quiet = _feel(kernel, count)
+    with flood(setting) as path, emptied(setting.folder / "kernel") as folder, running_kernel(folder) as kernel:
+        kernel.run(PREPARE)
+        quiet = feel(kernel, count)
         begin = f"operation = bgdl_jupyter.download({setting.nginx.plain(path)!r}, {{name!r}})\nawait_bytes(operation)"
         kernel.run(begin.format(name="flood.bin"))
-        full = _feel(kernel, count)
-        kernel.run(_END)
+        full = feel(kernel, count)
+        kernel.run(END)
     for name, unloaded, loaded in zip(("empty cell", "ticker of the main shell"), quiet, full, strict=True):
         for words, values in (("without transfers", unloaded), ("at full speed", loaded)):
             result.measures[f"{name} {words}, p50, ms"] = median(values) * 1e3
@@ -132,14 +134,15 @@ def responsiveness(setting: Setting) -> Result:
     return result
 
 
-def _feel(kernel: Kernel, count: int) -> tuple[list[float], list[float]]:
+def feel(kernel: Kernel, count: int) -> tuple[list[float], list[float]]:
+    """Return the seconds of so many empty cells, and how late each tick of a ticker on the main shell's loop was."""
     round_trips = [kernel.empty_cell() for _ in range(count)]
     lags: list[float] = kernel.run(f"print(json.dumps(await ticker({count * 0.01})))")
     return round_trips, lags
 
 
 @contextlib.contextmanager
-def _flood(setting: Setting) -> Iterator[str]:
+def flood(setting: Setting) -> Iterator[str]:
     """Serve a file of zeros that takes no room, larger than what can arrive while it is measured."""
     with emptied(setting.nginx.root / "flood") as folder:
         path = folder / f"{setting.sizes.flood}.bin"
@@ -180,7 +183,7 @@ def _import_seconds() -> float:
 
 
 def _three_started(setting: Setting, kernel: Kernel) -> float:
-    with _flood(setting) as path:
+    with flood(setting) as path:
         urls = [f"{setting.nginx.plain(path)}?{number}" for number in range(3)]
         seconds: float = kernel.run(_START_THREE.format(urls=urls))
         kernel.run("for operation in operations: operation.cancel()")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.peers.base import Peer
     from benchmarks.sizes import Sizes
 
-_ROUND_TRIP: Final = 0.05
+ROUND_TRIP: Final = 0.05
 #: Many files go side by side as the defaults of ours have it.
 _PARALLEL: Final = 16
 #: A connection that carried less only asked, or was given up at once.
@@ -172,7 +172,7 @@ def several_connections(setting: Setting) -> Result:
 
 def several_connections_far_away(setting: Setting) -> Result:
     """W7: the same behind a line with a round trip of 50 ms."""
-    with line(setting.folder, setting.nginx.paced_port, round_trip=_ROUND_TRIP) as port:
+    with line(setting.folder, setting.nginx.paced_port, round_trip=ROUND_TRIP) as port:
         result = _paced(setting, "W7", lambda path: f"http://{ADDRESS}:{port}/{path}")
     result.measures["ceiling of the line, MB/s"] = _ceiling_of_line(setting)
     return result
@@ -226,7 +226,7 @@ def _ceiling_of_line(setting: Setting) -> float:
     size = setting.sizes.paced
     with (
         _served(setting, "ceiling", 1, size) as sources,
-        line(setting.folder, setting.nginx.plain_port, round_trip=_ROUND_TRIP) as port,
+        line(setting.folder, setting.nginx.plain_port, round_trip=ROUND_TRIP) as port,
     ):
         course = Course(sources=sources, url=lambda name: f"http://{ADDRESS}:{port}/ceiling/{name}")
         floor = Floor(connections=lambda: _PARALLEL)

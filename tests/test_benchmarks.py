@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import importlib.util
 import json
+import re
 import shutil
 import socket
 import time
@@ -257,7 +258,7 @@ def page_of(result):
 # --------------------------------------------------------------------------------------------------------- the profile
 
 
-@pytest.mark.parametrize("name", ["W4", "W12"])
+@pytest.mark.parametrize("name", ["W4", "W7", "W12"])
 def test_a_profile_says_what_each_thread_did_with_the_interpreter(monkeypatch, nginx, tmp_path, name):
     """The samples are given: not everybody may trace processes."""
     samples = [
@@ -269,11 +270,10 @@ def test_a_profile_says_what_each_thread_did_with_the_interpreter(monkeypatch, n
 
     @contextlib.contextmanager
     def given(_pid, path):
-        if path is not None:
-            path.write_text("\n".join(samples))
+        path.write_text("\n".join(samples))
         yield
 
-    monkeypatch.setattr(profile, "_watched", given)
+    monkeypatch.setattr(profile, "spied", given)
     course = profile.courses(TINY)[name]
     text = profile.look(name, course, nginx, tmp_path)
     assert f"{course.count} of {course.size:,} bytes in " in text
@@ -282,3 +282,16 @@ def test_a_profile_says_what_each_thread_did_with_the_interpreter(monkeypatch, n
         ("| bgdl_jupyter", "`read (socket.py:2)` 75%, `run (loop.py:1)` 25% |"),
         ("| bgdl-writer", "`write (disk.py:3)` 100% |"),
     ]
+    assert ("Connections, as they were counted every 20 ms: " in text) is (name == "W7")
+
+
+def test_a_profile_of_a_kernel_says_how_it_felt_and_what_its_threads_did(monkeypatch, nginx, tmp_path):
+    @contextlib.contextmanager
+    def given(_pid, path, _seconds):
+        path.write_text("thread (7): bgdl_jupyter;run (loop.py:1) 30")
+        yield
+
+    monkeypatch.setattr(profile, "spied", given)
+    text = profile.look_at_kernel(TINY, nginx, tmp_path)
+    assert re.search(r"an empty cell [\d.]+ and [\d.]+ ms, the ticker of the main shell [\d.]+ and [\d.]+ ms", text)
+    assert "`run (loop.py:1)` 100%" in text
