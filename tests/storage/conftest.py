@@ -1,14 +1,17 @@
-"""State files for tests, opened by this process or by others, all closed at the end."""
+"""State files for tests, opened by this process or by others, and a partial file, all closed at the end."""
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bgdl_jupyter.storage.partial_file import PartialFile
 from bgdl_jupyter.storage.state_file import StateFile
 from tests.storage.kernel_process import DEADLINE, KernelProcess
+from tests.storage.partial_files import GUID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,3 +65,18 @@ def until() -> Callable[[StateFile, Callable[[], bool]], None]:
             state.flush(DEADLINE)
 
     return until
+
+
+@pytest.fixture
+def umask():
+    old = os.umask(0)
+    yield os.umask
+    os.umask(old)
+
+
+@pytest.fixture
+def part(tmp_path):
+    with_bytes = PartialFile.create(tmp_path, GUID, 1)
+    with_bytes.write(b"0123456789", 0)
+    yield with_bytes
+    with_bytes.close()
