@@ -33,6 +33,9 @@ TOOLS: Final = (
 TESTS: Final = (
     "tests/test_public_api.py",
     "tests/model/test_downloader.py",
+    "tests/model/test_downloader_duplicates.py",
+    "tests/model/test_downloader_limits.py",
+    "tests/model/test_downloader_names.py",
     "tests/frontends/test_kernel.py",
 )
 #: ipykernel 6 has no subshells: these are of the kernels that do.
