@@ -37,6 +37,8 @@ TESTS: Final = (
     "tests/model/test_downloader_limits.py",
     "tests/model/test_downloader_names.py",
     "tests/frontends/test_kernel.py",
+    "tests/frontends/test_kernel_commands.py",
+    "tests/frontends/test_kernel_end.py",
 )
 #: ipykernel 6 has no subshells: these are of the kernels that do.
 LEFT_OUT: Final = "not subshell"

@@ -30,7 +30,17 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 #: What is different from version to version: the loop, the routing of clicks, the end, the comm, the question.
-TESTS: Final = ("test_kernel.py", "test_magics.py", "test_comm.py", "test_consent.py", "test_widgets.py")
+TESTS: Final = (
+    "test_kernel.py",
+    "test_kernel_commands.py",
+    "test_kernel_end.py",
+    "test_magics.py",
+    "test_magics_in_a_kernel.py",
+    "test_magics_subcommands.py",
+    "test_comm.py",
+    "test_consent.py",
+    "test_widgets.py",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A real IPython shell with the magics, for the tests of what stands in a cell."""
+"""A real IPython shell with the magics, for the tests of what stands in a cell, and a real kernel for those of it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from bgdl_jupyter.frontends import magics
+from tests.frontends.kernel_cells import SETUP, run
+from tests.kernels import RealKernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,3 +56,18 @@ def cells(downloader: BackgroundDownloader, capsys: pytest.CaptureFixture[str]) 
     magics.register(shell)
     yield Cells(shell, capsys)
     magics.unregister(shell)
+
+
+@pytest.fixture(scope="module")
+def shared_kernel(tmp_path_factory) -> Iterator[RealKernel]:
+    with RealKernel(env={"HOME": str(tmp_path_factory.mktemp("home"))}) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def kernel(shared_kernel) -> Iterator[RealKernel]:
+    """Give the test the kernel that many use one after the other, with a place of its own that is given back."""
+    run(shared_kernel, "%reset -f")
+    run(shared_kernel, SETUP + "place = kernel.provide_place()")
+    yield shared_kernel
+    run(shared_kernel, "place.stop(5)")

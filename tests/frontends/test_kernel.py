@@ -1,55 +1,15 @@
-"""The kernel we run in: where the downloads run, how commands get there, and what happens at its end."""
+"""The kernel we run in: where the downloads and the callbacks of users run, and which notebook and reader it has."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
-import threading
 import time
-from typing import TYPE_CHECKING
 
 import pytest
 
-from bgdl_jupyter.frontends.kernel import shutdown
-from tests.kernels import IPYKERNEL, RealKernel, Result, routed, subshells
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.frontends.kernel_cells import run, run_script
+from tests.kernels import IPYKERNEL, RealKernel, subshells
 
 pytestmark = pytest.mark.kernel
-
-SETUP = """
-import asyncio, os, threading, time
-from bgdl_jupyter.frontends import kernel
-"""
-
-
-@pytest.fixture(scope="module")
-def shared_kernel(tmp_path_factory) -> Iterator[RealKernel]:
-    with RealKernel(env={"HOME": str(tmp_path_factory.mktemp("home"))}) as kernel:
-        yield kernel
-
-
-@pytest.fixture
-def kernel(shared_kernel) -> Iterator[RealKernel]:
-    """Give the test the kernel that many use one after the other, with a place of its own that is given back."""
-    run(shared_kernel, "%reset -f")
-    run(shared_kernel, SETUP + "place = kernel.provide_place()")
-    yield shared_kernel
-    run(shared_kernel, "place.stop(5)")
-
-
-def run(kernel: RealKernel, code: str) -> Result:
-    result = kernel.run(textwrap.dedent(code))
-    assert result.error is None, "\n".join(result.outputs[-2].content.get("traceback", []))
-    return result
-
-
-def run_script(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60, check=False
-    )
 
 
 # ------------------------------------------------------------------------------------------- where the downloads run
@@ -305,107 +265,6 @@ def test_callbacks_run_on_the_main_shell_when_it_is_free(kernel):
     assert run(kernel, "print(ran_on)").text == "['MainThread']"
 
 
-# --------------------------------------------------------------------------------------------------------- commands
-
-BUTTON = """
-import ipywidgets
-button = ipywidgets.Button(description="Pause")
-clicked_on = []
-button.on_click(lambda _: clicked_on.append(threading.current_thread().name))
-button.description = "Pause it"  # what the main shell publishes is answered on the main shell, unless it is routed
-print(button.comm.comm_id)
-"""
-UNTIL_CLICKED = """
-print("busy")
-end = time.monotonic() + {0}
-while not clicked_on and time.monotonic() < end:
-    sum(range(1000))
-print(f"clicked on {{clicked_on}}")
-"""
-
-
-def click_in_a_busy_cell(kernel: RealKernel, comm_id: str, *, patience: float = 10, **how: str) -> str:
-    kernel.messages.clear()
-    cell = kernel.start(UNTIL_CLICKED.format(patience))
-    kernel.wait_for_text("busy")
-    kernel.click(comm_id, **how)
-    return kernel.finish(cell).text
-
-
-@routed
-@pytest.mark.parametrize("by_lab", [False, True], ids=["a plain front end", "JupyterLab"])
-def test_a_click_on_a_routed_button_is_heard_on_our_subshell_while_a_cell_computes(kernel, by_lab):
-    """JupyterLab names a subshell of its own in the header, others name none."""
-    comm_id = run(kernel, BUTTON + "kernel.route_commands_to(place, button)").text
-    (ours,) = kernel.request("list_subshell_request")["subshell_id"]
-    header = {"subshell_id": kernel.request("create_subshell_request")["subshell_id"]} if by_lab else {}
-
-    heard = click_in_a_busy_cell(kernel, comm_id, **header)
-
-    if by_lab:
-        kernel.request("delete_subshell_request", header)
-    assert f"clicked on ['subshell-{ours}']" in heard
-
-
-@routed
-def test_a_button_that_is_not_routed_waits_for_the_cell(kernel):
-    """Without this the test above would say nothing."""
-    comm_id = run(kernel, BUTTON).text
-
-    assert "clicked on []" in click_in_a_busy_cell(kernel, comm_id, patience=0.5)
-
-
-@routed
-def test_with_a_thread_the_subshell_of_the_front_end_hears_the_click(kernel):
-    comm_id = run(kernel, BUTTON + "t = kernel.provide_place('thread')\nkernel.route_commands_to(t, button)").text
-    theirs = kernel.request("create_subshell_request")["subshell_id"]
-
-    heard = click_in_a_busy_cell(kernel, comm_id, subshell_id=theirs)
-
-    kernel.request("delete_subshell_request", {"subshell_id": theirs})
-    run(kernel, "t.stop(5)")
-    assert f"clicked on ['subshell-{theirs}']" in heard
-
-
-@routed
-def test_clicks_get_through_after_our_subshell_is_gone(kernel):
-    comm_id = run(kernel, BUTTON + "kernel.route_commands_to(place, button)\nplace.stop(5)").text
-    kernel.click(comm_id)
-
-    assert "MainThread" in run(kernel, "print(clicked_on)").text
-
-
-def test_routing_what_has_no_comm_changes_nothing(kernel):
-    run(kernel, BUTTON + "button.close()\nkernel.route_commands_to(place, button)")
-
-
-def test_the_control_channel_is_opened_to_comms_where_there_are_no_subshells(kernel):
-    """On ipykernel 6 the lab extension has no other way into a busy kernel."""
-    comm_id = run(kernel, BUTTON).text
-    opened = run(
-        kernel,
-        """
-        import ipykernel
-        handlers = get_ipython().kernel.control_handlers
-        had = dict(handlers)
-        real, ipykernel.__version__ = ipykernel.__version__, "6.29.5"
-        print(kernel.control_comms())
-        ipykernel.__version__ = real
-        """,
-    ).text
-
-    heard = click_in_a_busy_cell(kernel, comm_id, channel="control")
-
-    run(kernel, "handlers.clear(); handlers.update(had)")
-    assert opened == "True"
-    assert "clicked on ['Control']" in heard
-
-
-@subshells
-def test_the_control_channel_is_left_alone_where_there_are_subshells(kernel):
-    assert run(kernel, "print(kernel.control_comms())").text == "False"
-
-
 # -------------------------------------------------------------------------------------- the notebook and its reader
 
 
@@ -433,105 +292,6 @@ def test_a_front_end_is_one_that_answers_questions(kernel, answers):
     cell = kernel.start("print(kernel.has_front_end())", allow_stdin=answers)
 
     assert kernel.finish(cell).text == str(answers)
-
-
-# --------------------------------------------------------------------------------------------------- the kernel's end
-
-FLUSH = """
-def put_away(seconds):
-    with open("flushed.txt", "a") as file:
-        print(place.call_within(seconds, threading.current_thread).name, file=file)
-place = kernel.provide_place()
-kernel.on_shutdown(put_away)
-print(place.call(threading.current_thread).name)
-"""
-
-
-def test_a_restart_puts_the_state_away_once_on_the_loop_of_the_downloads(tmp_path):
-    with RealKernel(cwd=tmp_path) as kernel:
-        name = run(kernel, SETUP + FLUSH).text
-        kernel.restart()
-
-    assert (tmp_path / "flushed.txt").read_text() == f"{name}\n"
-
-
-def test_a_restart_puts_the_state_away_also_when_the_main_shell_is_stuck(tmp_path):
-    """The cell swallows the interrupt that comes first, so that the kernel is killed in the end: no `atexit` then."""
-    with RealKernel(cwd=tmp_path) as kernel:
-        name = run(kernel, SETUP + FLUSH).text
-        kernel.start("print('stuck')\nwhile True:\n  try:\n    time.sleep(60)\n  except KeyboardInterrupt:\n    pass")
-        kernel.wait_for_text("stuck")
-        kernel.restart()
-
-    assert (tmp_path / "flushed.txt").read_text() == f"{name}\n"
-
-
-@pytest.mark.parametrize("is_async", [False, True])
-async def test_the_answer_of_the_kernels_own_shutdown_passes_through(is_async):
-    """There are kernels of both kinds, and ipykernel awaits what can be awaited."""
-    answer = {"status": "ok", "restart": True}
-
-    async def asynchronously(restart: bool) -> dict[str, object]:
-        return {**answer, "restart": restart}
-
-    wrapped = shutdown._FlushingShutdown(asynchronously if is_async else lambda restart: {**answer, "restart": restart})
-    told: list[float] = []
-    wrapped.wishes.append(shutdown._Flush(told.append))
-
-    given = wrapped(True)
-
-    assert (await given if is_async else given) == answer
-    assert told == [1.0]
-
-
-def test_a_flush_that_hangs_does_not_hang_the_shutdown(monkeypatch, caplog):
-    monkeypatch.setattr(shutdown, "FLUSH_BUDGET", 0.05)
-    released = threading.Event()
-    wrapped = shutdown._FlushingShutdown(lambda: "done")
-    wrapped.wishes.append(shutdown._Flush(lambda _: released.wait(60)))
-    began = time.monotonic()
-
-    assert wrapped() == "done"
-    assert time.monotonic() - began < 5
-    assert "takes more than 0.05 s" in caplog.text
-    released.set()
-
-
-def test_a_flush_that_fails_is_logged_and_the_shutdown_goes_on(caplog):
-    wrapped = shutdown._FlushingShutdown(lambda: "done")
-    wrapped.wishes.append(shutdown._Flush(lambda _: 1 / 0))
-
-    assert wrapped() == "done"
-    assert "ZeroDivisionError" in caplog.text
-
-
-def test_a_wish_that_was_withdrawn_is_not_carried_out():
-    wrapped = shutdown._FlushingShutdown(lambda: "done")
-    told: list[float] = []
-    wish = shutdown._Flush(told.append)
-    wrapped.wishes.append(wish)
-
-    wish.withdraw()
-    wrapped()
-    wish.at_exit()
-
-    assert told == []
-
-
-def test_in_a_script_the_state_is_put_away_at_the_end_and_by_the_parent_only():
-    done = run_script(
-        """
-        import os, sys
-        from bgdl_jupyter.frontends import kernel
-
-        kernel.on_shutdown(lambda seconds: print("put away", seconds, flush=True))
-        if os.fork() == 0:
-            sys.exit(0)
-        os.wait()
-        """
-    )
-    assert done.stdout == "put away 1.0\n"
-    assert done.stderr == ""
 
 
 def wait_until(is_so, seconds: float = 10) -> bool:
