@@ -30,6 +30,8 @@ BUFFER_SIZE: Final = 1 << 20
 # What a buffer takes while so many are lent that large ones would fill the memory, and when these would, too.
 _SMALL_BUFFER_SIZE: Final = 128 * 1024
 _SMALLEST_BUFFER_SIZE: Final = 32 * 1024
+# What is kept of these to be lent again: the system takes its time to give memory anew.
+_KEPT: Final = 8 << 20
 _FOLLOWERS_AT_ONCE: Final = 4
 
 
@@ -64,7 +66,7 @@ class Writer:
         self._limit = limit
         self._queue: queue.SimpleQueue[_Write | _Follower | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._free: list[bytearray] = []
+        self._free: dict[int, list[bytearray]] = {BUFFER_SIZE: [], _SMALL_BUFFER_SIZE: [], _SMALLEST_BUFFER_SIZE: []}
         self._lent: dict[int, bytearray] = {}
         self._lent_bytes = 0
         self._queued_bytes = 0
@@ -86,10 +88,12 @@ class Writer:
         """
         with self._lock:
             if self._lent_bytes + BUFFER_SIZE <= self._limit:
-                block = self._free.pop() if self._free else bytearray(BUFFER_SIZE)
+                size = BUFFER_SIZE
             else:
                 is_half_more = 2 * self._lent_bytes > 3 * self._limit
-                block = bytearray(_SMALLEST_BUFFER_SIZE if is_half_more else _SMALL_BUFFER_SIZE)
+                size = _SMALLEST_BUFFER_SIZE if is_half_more else _SMALL_BUFFER_SIZE
+            free = self._free[size]
+            block = free.pop() if free else bytearray(size)
             self._lent[id(block)] = block
             self._lent_bytes += len(block)
         return memoryview(block)
@@ -104,8 +108,9 @@ class Writer:
         if block is None:
             return
         self._lent_bytes -= len(block)
-        if len(block) == BUFFER_SIZE:
-            self._free.append(block)
+        free = self._free[len(block)]
+        if len(block) == BUFFER_SIZE or (len(free) + 1) * len(block) <= _KEPT:
+            free.append(block)
 
     def room(self) -> Future[None] | None:
         """Return what to wait for before more is taken from a socket; None while there is room."""
