@@ -12,6 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from bgdl_jupyter.transport.http_errors import cut_short
+from bgdl_jupyter.transport.http_waking import Waking
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -46,6 +47,8 @@ class BodyReceiver(asyncio.BufferedProtocol):
         self._sink = sink
         self._left = left
         self._origin = origin
+        self._waking = Waking(transport)
+        self._room = 0
         self._is_over = False
         self._error: BaseException | None = None
         self._rest = b""
@@ -80,6 +83,7 @@ class BodyReceiver(asyncio.BufferedProtocol):
     def drop(self) -> None:
         """Take nothing more; what still comes waits at the server until the connection is cut."""
         self._is_over = True
+        self._waking.end()
         if not self._transport.is_closing():
             self._transport.pause_reading()
 
@@ -92,7 +96,10 @@ class BodyReceiver(asyncio.BufferedProtocol):
         except Exception as error:  # noqa: BLE001 (whatever the sink says is told to who receives)
             self._finish(error)
             return memoryview(bytearray(_SCRATCH))
-        return room if self._left is None or len(room) <= self._left else room[: self._left]
+        if self._left is not None and len(room) > self._left:
+            room = room[: self._left]
+        self._room = len(room)
+        return room
 
     def buffer_updated(self, nbytes: int) -> None:
         """Pass on that so many bytes are in the sink's memory."""
@@ -100,6 +107,7 @@ class BodyReceiver(asyncio.BufferedProtocol):
             return
         if self._left is not None:
             self._left -= nbytes
+        self._waking.read(nbytes, room=self._room, left=self._left)
         try:
             self._pending = self._sink.received(nbytes)
         except Exception as error:  # noqa: BLE001 (as above)
