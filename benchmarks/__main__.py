@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,9 @@ from benchmarks.sizes import SIZES, Sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+# What of the processors others may have without a word.
+_QUIET: Final = 0.05
 
 log = logging.getLogger("benchmarks")
 
@@ -90,15 +94,21 @@ def run(names: Sequence[str], sizes: Sizes, *, runs: int, only: frozenset[str] =
 
 
 def _run_one(name: str, setting: workloads.Setting) -> Result:
-    load, start = machine.load(), time.monotonic()
+    busy, stolen, start = machine.busy_share(), machine.stolen_seconds(), time.monotonic()
     try:
         result = WORKLOADS[name](setting)
     except Exception as error:  # the other workloads are to be kept, and the page names this one
         log.exception("%s failed", name)
         result = Result(workload=name, title="failed", trouble=f"{type(error).__name__}: {error}")
-    log.info("%s took %.0f s", name, time.monotonic() - start)
-    if load > 1:
-        result.notes.append(f"The machine was not quiet: its load was {load:.1f} when this began.")
+    seconds = time.monotonic() - start
+    log.info("%s took %.0f s", name, seconds)
+    stolen = (machine.stolen_seconds() - stolen) / (seconds * (os.cpu_count() or 1))
+    if busy > _QUIET:
+        result.notes.append(f"The machine was not quiet: {busy:.0%} of it was busy before this began.")
+    if stolen > _QUIET:
+        result.notes.append(
+            f"The host of this virtual machine gave {stolen:.0%} of its processors to others meanwhile."
+        )
     return result
 
 

@@ -11,6 +11,8 @@ import subprocess
 import tempfile
 from typing import Final
 
+import psutil
+
 from benchmarks.peers.libraries import peer_environment
 
 _VERSIONS: Final = {
@@ -36,9 +38,14 @@ def describe() -> dict[str, str]:
     return described | peer_environment().versions()
 
 
-def load() -> float:
-    """Return the load of the last minute: above one a core, others were at work too."""
-    return os.getloadavg()[0]
+def busy_share(seconds: float = 1.0) -> float:
+    """Look so long at what the processors do while nothing of ours runs; return the share of them that is at work."""
+    return psutil.cpu_percent(interval=seconds) / 100
+
+
+def stolen_seconds() -> float:
+    """Return the seconds of the processors that the host of a virtual machine gave to others; 0 where none says."""
+    return float(getattr(psutil.cpu_times(), "steal", 0.0))
 
 
 def _installed(name: str) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import plots, profile, report
+from benchmarks import machine, plots, profile, report
 from benchmarks.__main__ import WORKLOADS, parse, run, write
 from benchmarks.judge import RULES, verdicts
 from benchmarks.peers.base import Job, PeerFailed
@@ -98,6 +98,15 @@ def test_amounts_are_measured(workload, servers):
 
 
 @pytest.mark.kernel
+def test_a_page_says_that_others_had_the_processors(monkeypatch, servers):
+    stolen = iter([0.0, 1e6])
+    monkeypatch.setattr(machine, "busy_share", lambda: 0.25)
+    monkeypatch.setattr(machine, "stolen_seconds", lambda: next(stolen))
+    before, meanwhile = run_tiny("W12").notes[-2:]
+    assert before == "The machine was not quiet: 25% of it was busy before this began."
+    assert "of its processors to others meanwhile" in meanwhile
+
+
 @pytest.mark.parametrize("workload", ["W8", "W9", "W11"])
 def test_a_kernel_is_measured(workload, servers):
     result = run_tiny(workload)

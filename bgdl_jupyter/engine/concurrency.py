@@ -144,7 +144,7 @@ class HostControl:
         self._next_trial = -math.inf
         self._pause = _FIRST_PAUSE
         self._refused: tuple[int, float] = (0, -math.inf)  # how many were refused, and when
-        self._was_cut = False
+        self._cut_at: float | None = None
 
     def __repr__(self) -> str:
         return f"<HostControl allowed={self.allowed} ceiling={self.ceiling}>"
@@ -199,7 +199,7 @@ class HostControl:
         present = _Round(now, bytes_total, others, held_back, worked)
         if self._round is None or is_throttled or active < self.allowed:
             # Only a round in which every allowed connection worked says what one more would bring.
-            self._begin_round(present)
+            self._round = present
             return
         elapsed, received = now - self._round.began, bytes_total - self._round.received
         shortest = self._shortest_round * (_LONGER if self._is_about_less else 1)
@@ -211,26 +211,21 @@ class HostControl:
             elsewhere = (others - self._round.others) / elapsed
             self._has_measured = True
             self._end_round(received / elapsed, elsewhere, is_full=is_full)
-            self._begin_round(present)
+            self._round = present
 
     def error(self, kind: Trouble) -> None:
         """
         Take the growth on trial back, or else halve what is allowed.
 
-        Once a round: sixteen refusals in one moment are one piece of news.
+        Once in the time of a round: sixteen refusals in one moment are one piece of news.
         """
-        if self._was_cut:
+        if self._cut_at is not None and not self._now - self._cut_at >= self._shortest_round:
             return
-        self._was_cut = True
+        self._cut_at = self._now
         if kind is not Trouble.TIMED_OUT:
             self._refused = (self.allowed, self._now)
         is_growth = self._trial is not None and self._trial.allowed < self.allowed
         self._cut(self._trial.allowed / self.allowed if self._trial is not None and is_growth else 0.5)
-
-    def _begin_round(self, present: _Round) -> None:
-        if self._round is None or present.began - self._round.began >= self._shortest_round:
-            self._was_cut = False
-        self._round = present
 
     def _end_round(self, rate: float, others: float, *, is_full: bool) -> None:
         if self._trial is not None:

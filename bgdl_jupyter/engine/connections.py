@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from bgdl_jupyter.engine.concurrency import HostControl, Trouble
 from bgdl_jupyter.engine.delivery import Delivered, Delivery
 from bgdl_jupyter.engine.hosts import AT_FIRST
+from bgdl_jupyter.engine.refusals import Refusals
 from bgdl_jupyter.engine.retry import is_trouble
 from bgdl_jupyter.engine.segments import ActiveSegment, cut_by, next_range_for, plan, split_tails, unclaimed
 from bgdl_jupyter.engine.sink import OverlapMismatch
@@ -120,6 +121,7 @@ class Crew:
         self._lets_end = False
         self._received = 0
         self._received_before = facilities.received
+        self._refusals = Refusals()
         self._wanted: int | None = None
         self._reading: asyncio.Task[Delivered] | None = None
 
@@ -177,7 +179,7 @@ class Crew:
         return task
 
     def _end(self, task: asyncio.Task[Delivered], *, is_main: bool) -> Delivered | None:
-        self._deliveries.pop(task)
+        had_begun = self._deliveries.pop(task) is not None
         self._parts.pop(task)
         self._facilities.hosts.closed(self._host)
         error = task.exception()
@@ -186,10 +188,13 @@ class Crew:
         if is_main or isinstance(error, OverlapMismatch | StorageFailed) or not isinstance(error, TransferFailed):
             raise error
         log.info("A further connection ended: %s", error)
+        now = asyncio.get_running_loop().time()
+        if not had_begun:
+            self._refusals.refused(now)
         if self._control is not None:
             self._control.error(Trouble.of(error))
         if is_trouble(error):
-            self._facilities.hosts.trouble(self._host, asyncio.get_running_loop().time())
+            self._facilities.hosts.trouble(self._host, now)
         return None
 
     def _count(self, start: int, stop: int) -> None:
@@ -218,7 +223,7 @@ class Crew:
         if active > wanted and not self._lets_end:
             self._close_one()
         newcomers = min(wanted - active, room)
-        if newcomers > 0 and self._may_split:
+        if newcomers > 0 and self._may_split and self._refusals.may_ask(now):
             for part in self._next_parts(newcomers):
                 self._add(self._fetch(part), None, part)
 
@@ -242,12 +247,9 @@ class Crew:
         return control.allowed
 
     def _first_control(self, now: float) -> HostControl:
-        elapsed = now - self._began_at
-        unwritten = sum(
-            each.position - each.written_to for each in self._deliveries.values() if each and each.has_begun
-        )
-        in_all = self._facilities.received - self._received_before + unwritten
-        is_fast = in_all >= _FAST * elapsed or self._holding.held_back >= _HELD_BACK * elapsed
+        begun = [each for each in self._deliveries.values() if each is not None and each.has_begun]
+        in_all = sum(one.position - one.written_to for one in begun) + self._facilities.received - self._received_before
+        is_fast = max(in_all / _FAST, self._holding.held_back / _HELD_BACK) >= now - self._began_at
         hosts = self._facilities.hosts
         others = hosts.connections(self._host) - len(self._deliveries)
         start = hosts.helpful(self._host) or AT_FIRST
@@ -261,8 +263,7 @@ class Crew:
 
     def _remember(self) -> None:
         """Let the next file from this host begin with as many connections as helped this one."""
-        helpful = self._control.helpful if self._control is not None else None
-        if helpful is not None:
+        if self._control is not None and (helpful := self._control.helpful) is not None:
             self._facilities.hosts.learn(self._host, helpful)
 
     def _turn_to(self, position: int) -> None:
@@ -366,6 +367,7 @@ class Crew:
             task = asyncio.current_task()
             assert task is not None  # noqa: S101 (this is a task of ours)
             self._deliveries[task] = delivery
+            self._refusals.forget()
             stop = self._parts[task].stop
             return await delivery.run(position=decision.position, gap=ByteRange(part.start, stop), wrote=self._count)
 

@@ -73,6 +73,19 @@ async def test_a_host_that_refuses_more_keeps_those_that_it_gave(
     assert 1 <= refused <= 6, "it is not asked again and again"
 
 
+async def test_a_host_that_refuses_every_further_connection_is_asked_a_few_times(
+    fault_server: StartFaultServer, fetch: Callable[..., Fetch]
+):
+    """Connections that were refused stay open at the server, which goes on refusing because of them."""
+    spec = FileSpec(size=LARGE // 2, rate=CAPPED, limit=Limit(connections=1))
+    server = fault_server({"/a": spec})
+    one = fetch(server.url("/a"))
+    await one.run()
+    assert file_sha256(one.path) == spec.sha256
+    refused = sum(each.status == TOO_MANY for each in server.exchanges_for("/a"))
+    assert 1 <= refused <= 7, "three at once, and one after each pause"
+
+
 async def test_parts_that_begin_earlier_than_asked_are_taken_from_where_they_were_asked(
     fault_server: StartFaultServer, fetch: Callable[..., Fetch]
 ):
