@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 import pytest
@@ -235,7 +236,7 @@ def test_a_secret_itself_goes_over_tls_and_lies_nowhere(downloader, serving, wor
 
 def test_files_and_ledger_may_be_in_a_store(downloader, client, serving, s3_server, work):
     s3fs = pytest.importorskip("s3fs")
-    bucket = s3_server.make_bucket("cluster")
+    bucket = s3_server.make_bucket(f"cluster-{uuid4().hex}")
     for name, value in s3_server.options.items():
         (work / name).write_text(value)
     references = {f"storage {name}": f"{{file:{work}/{name}}}" for name in s3_server.options}
