@@ -21,14 +21,14 @@ REASONS: Final[Mapping[str, str]] = {
     "wait have their names. Tried without gain: other turns of the interpreter, larger batches, no early write-back.",
     "W5": "A file of 4 MiB is received into memory where it comes soon, and written with others in one turn; the "
     "server, the loop and the disk's threads share the processors.",
-    "W7": "aria2 is told to take 16 connections and opens them at the first answer; ours begins with one, has 4 after "
-    "three round trips and 16 after six (the profile says when). Tried with gain, and kept: steps that grow while the "
+    "W7": "aria2 is told to take 16 connections and opens them at the first answer; ours begins with one, and has 16 "
+    "some seven round trips later (the profile says when). Tried with gain, and kept: steps that grow while the "
     "shares stay equal.",
     "W9": "Server, loop and writer are at work on two processors meanwhile, and a cell waits for its turns "
     "there and at the interpreter. Tried without gain: niceness of the writer's threads. Tried with gain, and kept: "
     "shorter turns at the interpreter while transfers run.",
-    "W12": "Up to 100 at once cost no more than one; 1,000 cost about two milliseconds of the processor each beside "
-    "what their bytes do: connecting to 1,000 hosts, a file and two records each. Tried with gain, and kept: the loop "
-    "is woken when more has come, bodies of up to 4 MiB past the partial file, who runs counted as they come and go, "
-    "fewer ticks for each of very many.",
+    "W12": "Ten at once take hardly longer than one, 100 keep most of its rate; 1,000 cost about two milliseconds of "
+    "the processor each beside what their bytes do: connecting to 1,000 hosts, a file and two records each. Tried with "
+    "gain, and kept: the loop is woken when more has come, bodies of up to 4 MiB past the partial file, who runs "
+    "counted as they come and go, fewer ticks for each of very many.",
 }
